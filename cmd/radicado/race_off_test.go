@@ -1,0 +1,7 @@
+//go:build !race
+
+package main
+
+// raceEnabled tells tests of memory and time that the race detector multiplies
+// both.
+const raceEnabled = false

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"time"
+
+	"radicado/calendar"
+	"radicado/classify"
+	"radicado/ingest"
+	"radicado/ingest/mime"
+	"radicado/store"
+	"radicado/ticket"
+)
+
+// desk is what the configuration makes of the packages.
+type desk struct {
+	config     Config
+	calendar   *calendar.Calendar
+	classifier *classify.Classifier
+}
+
+// loadDesk reads the configuration and builds what needs no database. Warnings
+// go to stderr.
+func (a *App) loadDesk(configPath string) (*desk, error) {
+	c, warnings, err := loadConfig(configPath)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	for _, w := range warnings {
+		fmt.Fprintf(a.Stderr, "radicado: warning: %s: %s\n", configPath, w)
+	}
+	return newDesk(c)
+}
+
+func newDesk(c Config) (*desk, error) {
+	d := &desk{config: c}
+	o := calendar.Options{Desks: map[string]calendar.Desk{}, Terms: map[ticket.TermCode]calendar.Rule{}}
+	for _, m := range c.Mailbox {
+		hours, err := calendar.ParseDesk(m.Calendar)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("mailbox %s: %w", m.Name, err)}
+		}
+		o.Desks[m.Name] = hours
+	}
+	for _, day := range c.Calendar.Closed {
+		o.Closed = append(o.Closed, calendar.ClosedDay{Date: ticket.Date(day.Date), Reason: day.Reason})
+	}
+	for _, t := range c.Calendar.Term {
+		o.Terms[ticket.TermCode(t.Code)] = calendar.Rule{Days: t.Days, Unit: ticket.UnitBusinessDays, Rule: t.Rule}
+	}
+	var err error
+	if d.calendar, err = calendar.New(o); err != nil {
+		return nil, usageError{fmt.Errorf("calendar: %w", err)}
+	}
+	if d.classifier, err = loadClassifier(c.Classify.Rules); err != nil {
+		return nil, usageError{err}
+	}
+	return d, nil
+}
+
+func loadClassifier(path string) (*classify.Classifier, error) {
+	if path == "" {
+		return classify.Default()
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("open rules: %w", err)
+	}
+	defer f.Close()
+	c, err := classify.Load(f)
+	if err != nil {
+		return nil, fmt.Errorf("rules %s: %w", path, err)
+	}
+	return c, nil
+}
+
+// mailbox checks a --mailbox flag.
+func (d *desk) mailbox(name string) error {
+	var names []string
+	for _, m := range d.config.Mailbox {
+		names = append(names, m.Name)
+	}
+	if !slices.Contains(names, name) {
+		return usageError{fmt.Errorf("mailbox %q: want one of %s", name, join(names))}
+	}
+	return nil
+}
+
+func (d *desk) mime() mime.Options {
+	return mime.Options{AuthservID: d.config.Ingest.AuthservID}
+}
+
+func (d *desk) pipeline(s *store.Store, now func() time.Time, log *slog.Logger) (*ingest.Pipeline, error) {
+	return ingest.New(ingest.Options{
+		Store:         s,
+		Classifier:    d.classifier,
+		Terms:         d.calendar.Deadline,
+		Mime:          d.mime(),
+		ReopenWithin:  time.Duration(d.config.Ingest.ReopenDays) * 24 * time.Hour,
+		SharedDomains: d.config.Ingest.SharedDomains,
+		MemoryBytes:   int64(d.config.Ingest.MemoryMiB) << 20,
+		Now:           now,
+		Logger:        log,
+	})
+}

@@ -1,0 +1,140 @@
+package imap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	goimap "github.com/emersion/go-imap/v2"
+
+	"radicado/ticket"
+)
+
+// act does the after-store action to the mails stored now and to those for
+// which it failed before. It may be done twice without harm. A server that says
+// no is tried again at the next look; only a dead connection is an error.
+func (c *session) act(ctx context.Context, f *folder, stored []ticket.UID) error {
+	if (c.o.After == After{}) {
+		return nil
+	}
+	for _, uid := range stored {
+		f.todo.AddNum(goimap.UID(uid))
+	}
+	for len(f.todo) > 0 {
+		set, rest := split(f.todo, maxBatchSize)
+		err := c.actOn(ctx, set)
+		if err != nil && c.guard.why() != nil {
+			return fmt.Errorf("%s in %s: %w", c.o.After, f.name, err)
+		}
+		if err != nil {
+			c.o.Logger.Warn("imap after-store action failed; it will be tried again", "folder", f.name, "after", c.o.After.String(), "uids", set.String(), "error", err)
+			return nil
+		}
+		f.todo = rest
+	}
+	return nil
+}
+
+// split cuts a set after n UIDs.
+func split(set goimap.UIDSet, n int) (first, rest goimap.UIDSet) {
+	left := uint64(n)
+	for i, r := range set {
+		size := uint64(r.Stop) - uint64(r.Start) + 1
+		if size <= left {
+			first.AddRange(r.Start, r.Stop)
+			if left -= size; left == 0 {
+				return first, append(rest, set[i+1:]...)
+			}
+			continue
+		}
+		cut := r.Start + goimap.UID(left)
+		first.AddRange(r.Start, cut-1)
+		rest.AddRange(cut, r.Stop)
+		return first, append(rest, set[i+1:]...)
+	}
+	return first, nil
+}
+
+func (c *session) actOn(ctx context.Context, set goimap.UIDSet) error {
+	if c.o.After.Move == "" {
+		return c.flag(ctx, set, goimap.FlagSeen)
+	}
+	err := c.move(ctx, set)
+	var answer *goimap.Error
+	if !errors.As(err, &answer) || answer.Type != goimap.StatusResponseTypeNo {
+		return err
+	}
+	// The folder may be missing; not every server says TRYCREATE.
+	create := c.do(ctx, responseBudget, "create "+c.o.After.Move, func() error {
+		return c.client.Create(c.o.After.Move, nil).Wait()
+	})
+	if create != nil {
+		return errors.Join(err, create)
+	}
+	c.o.Logger.Info("imap folder created", "folder", c.o.After.Move)
+	return c.move(ctx, set)
+}
+
+func (c *session) flag(ctx context.Context, set goimap.UIDSet, flag goimap.Flag) error {
+	return c.do(ctx, responseBudget, "store flags", func() error {
+		return c.client.Store(set, &goimap.StoreFlags{Op: goimap.StoreFlagsAdd, Silent: true, Flags: []goimap.Flag{flag}}, nil).Close()
+	})
+}
+
+// errNoMove is a server on which nothing can be moved without removing mails
+// that others have marked as deleted.
+var errNoMove = errors.New("the server can neither MOVE nor UID EXPUNGE (UIDPLUS)")
+
+// move moves, or copies and removes. Mails that are gone already do no harm.
+func (c *session) move(ctx context.Context, set goimap.UIDSet) error {
+	if c.caps.Has(goimap.CapMove) {
+		return c.do(ctx, responseBudget, "move", func() error {
+			_, err := c.client.Move(set, c.o.After.Move).Wait()
+			return err
+		})
+	}
+	if !c.caps.Has(goimap.CapUIDPlus) {
+		return errNoMove
+	}
+	err := c.do(ctx, responseBudget, "copy", func() error {
+		_, err := c.client.Copy(set, c.o.After.Move).Wait()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := c.flag(ctx, set, goimap.FlagDeleted); err != nil {
+		return err
+	}
+	return c.do(ctx, responseBudget, "expunge", func() error { return c.client.UIDExpunge(set).Close() })
+}
+
+// sweep moves what was stored before this process began and is still there:
+// everything up to the cursor has a recorded outcome. For "seen" there is
+// nothing to sweep: a person may have marked a mail unread since. It reports
+// whether it came to its end.
+func (c *session) sweep(ctx, work context.Context, f *folder, last ticket.UID) (bool, error) {
+	if c.o.After.Move == "" {
+		return true, nil
+	}
+	for lo := uint64(1); lo <= uint64(last); lo += searchWindow {
+		uids, err := c.search(work, ticket.UID(lo), ticket.UID(min(uint64(last), lo+searchWindow-1)))
+		if err != nil {
+			return false, err
+		}
+		for len(uids) > 0 {
+			if ctx.Err() != nil {
+				return false, nil
+			}
+			n := min(len(uids), maxBatchSize)
+			if err := c.act(work, f, uids[:n]); err != nil {
+				return false, err
+			}
+			if len(f.todo) > 0 {
+				return false, nil // the server says no; the next look tries again
+			}
+			uids = uids[n:]
+		}
+	}
+	return true, nil
+}

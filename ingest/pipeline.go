@@ -1,0 +1,191 @@
+// Package ingest takes mails from sources and files them: each mail is read
+// once as a stream, kept byte for byte, parsed, classified, and then filed in
+// one transaction with everything that it changes. See docs/architecture.md for
+// the way of a mail.
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"radicado/classify"
+	"radicado/ingest/mime"
+	"radicado/store"
+	"radicado/ticket"
+)
+
+// Options of a [Pipeline]. Store, Classifier and Terms are needed.
+type Options struct {
+	Store      *store.Store
+	Classifier *classify.Classifier
+	Terms      ticket.Terms
+
+	// Mime holds the parser's limits and the trusted receiving server.
+	Mime mime.Options
+
+	// ReopenWithin is how long after its closing a ticket takes replies; later
+	// ones open a new ticket linked to it. Default 30 days.
+	ReopenWithin time.Duration
+
+	// SharedDomains are mail providers whose users have nothing in common, so
+	// that a sender's domain says nothing about his organisation. Default
+	// [DefaultSharedDomains].
+	SharedDomains []string
+
+	// MemoryBytes bounds the texts and small originals of mails that were read
+	// and wait for their commit. Default 32 MiB.
+	MemoryBytes int64
+
+	Now    func() time.Time // default time.Now
+	Logger *slog.Logger     // default: discards
+}
+
+// Pipeline takes mails and files them. It is a [Sink] and may be used by many
+// goroutines.
+type Pipeline struct {
+	o      Options
+	shared map[string]bool
+	memory *semaphore.Weighted
+}
+
+// New returns a pipeline. It fails if Store, Classifier or Terms is missing.
+func New(o Options) (*Pipeline, error) {
+	if o.Store == nil || o.Classifier == nil || o.Terms == nil {
+		return nil, errors.New("ingest: Store, Classifier and Terms are needed")
+	}
+	if o.ReopenWithin == 0 {
+		o.ReopenWithin = 30 * 24 * time.Hour
+	}
+	if o.SharedDomains == nil {
+		o.SharedDomains = DefaultSharedDomains()
+	}
+	if o.MemoryBytes == 0 {
+		o.MemoryBytes = 32 << 20
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	p := &Pipeline{o: o, shared: map[string]bool{}, memory: semaphore.NewWeighted(o.MemoryBytes)}
+	for _, d := range o.SharedDomains {
+		p.shared[d] = true
+	}
+	return p, nil
+}
+
+// Take implements [Sink]: Stage, then Commit.
+func (p *Pipeline) Take(ctx context.Context, m Mail) (Pending, error) {
+	s, err := p.Stage(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	return p.Commit(ctx, s)
+}
+
+// Quarantine implements [Sink]. What could be had of the mail is kept below a
+// header that names its origin and the reason, since the same fragment (or
+// none) of two mails must not make them duplicates of each other.
+func (p *Pipeline) Quarantine(ctx context.Context, m Mail, reason string) (Pending, error) {
+	m.Body, m.Size = fragment(m, reason), 0
+	s, err := p.Stage(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	s.mail.Quarantine = reason
+	return p.Commit(ctx, s)
+}
+
+// Cursor implements [Sink].
+func (p *Pipeline) Cursor(ctx context.Context, mailbox, folder string) (ticket.Cursor, error) {
+	var c ticket.Cursor
+	err := p.o.Store.View(ctx, func(tx *store.Tx) (err error) {
+		c, err = tx.Cursor(mailbox, folder)
+		return err
+	})
+	if err != nil {
+		return ticket.Cursor{}, fmt.Errorf("read cursor of %s/%s: %w", mailbox, folder, err)
+	}
+	return c, nil
+}
+
+// Commit queues a staged mail for the store's next group commit and does not
+// wait for it. It blocks while too much is waiting already. Mails committed
+// from one goroutine are filed in that order.
+func (p *Pipeline) Commit(ctx context.Context, s *Staged) (Pending, error) {
+	weight := min(s.memory(), p.o.MemoryBytes)
+	if err := p.memory.Acquire(ctx, weight); err != nil {
+		return nil, errors.Join(fmt.Errorf("queue %s: %w", s.m.Origin, err), s.blob.Discard())
+	}
+	w := &pending{done: make(chan struct{})}
+	var r Result
+	committed := p.o.Store.Submit(ctx, func(tx *store.Tx) (err error) {
+		r, err = p.file(tx, s)
+		return err
+	})
+	go func() {
+		defer close(w.done)
+		defer p.memory.Release(weight)
+		if err := <-committed; err != nil {
+			w.err = errors.Join(fmt.Errorf("file %s: %w", s.m.Origin, err), s.blob.Discard())
+			return
+		}
+		w.result = r
+		if !s.attached {
+			w.err = s.blob.Discard()
+		}
+		p.log(ctx, s, r)
+	}()
+	return w, nil
+}
+
+func (p *Pipeline) log(ctx context.Context, s *Staged, r Result) {
+	// Neither subject nor addresses: a log is read by more people than a ticket.
+	p.o.Logger.LogAttrs(ctx, slog.LevelInfo, "mail filed",
+		slog.String("origin", s.m.Origin.String()),
+		slog.String("mailbox", s.m.Origin.Mailbox),
+		slog.String("disposition", string(r.Disposition)),
+		slog.String("ticket", r.Ticket.Number.String()),
+		slog.String("type", string(r.Ticket.Type)),
+		slog.Int("priority", int(r.Ticket.Priority)),
+		slog.Bool("repeated", r.Repeated),
+		slog.Time("received_at", s.receivedAt),
+		slog.Duration("lag", p.o.Now().Sub(s.receivedAt).Round(time.Millisecond)),
+		slog.Int64("size", s.size),
+		slog.String("sha256", s.digest.String()),
+	)
+}
+
+// pending is a mail queued for commit.
+type pending struct {
+	done   chan struct{}
+	result Result
+	err    error
+}
+
+// Wait implements [Pending].
+func (w *pending) Wait(ctx context.Context) (Result, error) {
+	select {
+	case <-w.done:
+		return w.result, w.err
+	case <-ctx.Done():
+		return Result{}, ctx.Err()
+	}
+}
+
+// fragment returns what is left of a mail that could not be taken, below a
+// header of ours.
+func fragment(m Mail, reason string) io.Reader {
+	head := fmt.Sprintf("X-Radicado-Origin: %s\r\nX-Radicado-Quarantine: %s\r\n\r\n", headerSafe(m.Origin.String()), headerSafe(reason))
+	if m.Body == nil {
+		return readerOf(head)
+	}
+	return io.MultiReader(readerOf(head), &tolerant{r: m.Body})
+}

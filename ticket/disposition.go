@@ -1,0 +1,23 @@
+package ticket
+
+// Disposition is what became of a mail. Every mail met ends in exactly one.
+type Disposition string
+
+// The dispositions.
+const (
+	DispositionNew         Disposition = "new"         // opened a ticket
+	DispositionReply       Disposition = "reply"       // joined a ticket
+	DispositionAutoReply   Disposition = "auto-reply"  // kept; joined a ticket only if it answers one
+	DispositionBounce      Disposition = "bounce"      // likewise
+	DispositionBulk        Disposition = "bulk"        // kept, no ticket
+	DispositionDuplicate   Disposition = "duplicate"   // already kept for this mailbox
+	DispositionQuarantined Disposition = "quarantined" // opened a ticket that a person must look at, with the original
+)
+
+// Dispositions returns all dispositions.
+func Dispositions() []Disposition {
+	return []Disposition{
+		DispositionNew, DispositionReply, DispositionAutoReply, DispositionBounce, DispositionBulk,
+		DispositionDuplicate, DispositionQuarantined,
+	}
+}
