@@ -80,10 +80,7 @@ func fileUntilKilled(path string) error {
 // looks at what it leaves: what was reported as stored is there, nothing is
 // there by half, no mail is missing or doubled, numbers have no gap.
 func TestKilledProcess(t *testing.T) {
-	rounds := 12
-	if testing.Short() {
-		rounds = 3
-	}
+	const rounds = 8
 	path := filepath.Join(t.TempDir(), "crash.db")
 	reported := ticket.UID(0)
 	for round := range rounds {

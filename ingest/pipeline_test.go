@@ -50,9 +50,12 @@ func newFixture(t testing.TB) fixture {
 	return fixture{newPipeline(t, s, &now), s, &now}
 }
 
+// rules are loaded once: a classifier is the same for all tests.
+var rules = sync.OnceValues(classify.Default)
+
 func newPipeline(t testing.TB, s *store.Store, now *time.Time) *ingest.Pipeline {
 	t.Helper()
-	c, err := classify.Default()
+	c, err := rules()
 	if err != nil {
 		t.Fatal(err)
 	}

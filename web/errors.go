@@ -24,16 +24,17 @@ type problem struct {
 func (p *problem) Error() string { return p.english }
 
 var (
-	errNoPage   = &problem{http.StatusNotFound, "there is nothing at this address", "No hay nada en esta dirección."}
-	errMethod   = &problem{http.StatusMethodNotAllowed, "this address does not take this method", "Esta dirección no admite esa operación."}
-	errHost     = &problem{http.StatusMisdirectedRequest, "the Host field names neither a loopback host nor a configured one", "El nombre con el que se pidió esta página no está permitido."}
-	errOrigin   = &problem{http.StatusForbidden, "requests from another site change nothing here", "No se admiten cambios pedidos desde otro sitio."}
-	errReadOnly = &problem{http.StatusForbidden, "this server takes no changes: it has no token", "Este servidor no admite cambios."}
-	errToken    = &problem{http.StatusUnauthorized, "the bearer token is missing or wrong", "Falta la credencial o no es válida."}
-	errMedia    = &problem{http.StatusUnsupportedMediaType, "Content-Type: want application/json", "El contenido debe ser JSON."}
-	errTooLarge = &problem{http.StatusRequestEntityTooLarge, "the request is longer than 64 KiB", "La solicitud es demasiado larga."}
-	errPanic    = &problem{http.StatusInternalServerError, "internal error; the server's log tells more", "Ocurrió un error interno. El registro del servidor dice más."}
-	errAway     = &problem{http.StatusServiceUnavailable, "the store cannot be reached now; try again", "El almacén no está disponible en este momento. Intente de nuevo."}
+	errNoPage     = &problem{http.StatusNotFound, "there is nothing at this address", "No hay nada en esta dirección."}
+	errNoOriginal = &problem{http.StatusNotFound, "there is no original of this digest", "No existe ese correo."}
+	errMethod     = &problem{http.StatusMethodNotAllowed, "this address does not take this method", "Esta dirección no admite esa operación."}
+	errHost       = &problem{http.StatusMisdirectedRequest, "the Host field names neither a loopback host nor a configured one", "El nombre con el que se pidió esta página no está permitido."}
+	errOrigin     = &problem{http.StatusForbidden, "requests from another site change nothing here", "No se admiten cambios pedidos desde otro sitio."}
+	errReadOnly   = &problem{http.StatusForbidden, "this server takes no changes: it has no token", "Este servidor no admite cambios."}
+	errToken      = &problem{http.StatusUnauthorized, "the bearer token is missing or wrong", "Falta la credencial o no es válida."}
+	errMedia      = &problem{http.StatusUnsupportedMediaType, "Content-Type: want application/json", "El contenido debe ser JSON."}
+	errTooLarge   = &problem{http.StatusRequestEntityTooLarge, "the request is longer than 64 KiB", "La solicitud es demasiado larga."}
+	errPanic      = &problem{http.StatusInternalServerError, "internal error; the server's log tells more", "Ocurrió un error interno. El registro del servidor dice más."}
+	errAway       = &problem{http.StatusServiceUnavailable, "the store cannot be reached now; try again", "El almacén no está disponible en este momento. Intente de nuevo."}
 )
 
 // badChange is a change that the ticket does not take or that cannot be read.
@@ -125,6 +126,16 @@ type APIError struct {
 
 func (e *APIError) Error() string { return e.Sentence }
 
+// BadRequest reports whether the request itself was at fault: words that the
+// server does not know, or a change that the ticket does not take.
+func (e *APIError) BadRequest() bool {
+	switch e.Status {
+	case http.StatusBadRequest, http.StatusConflict, http.StatusUnprocessableEntity:
+		return true
+	}
+	return false
+}
+
 // Is reports whether the answer stands for target.
 func (e *APIError) Is(target error) bool {
 	switch target {
@@ -132,6 +143,8 @@ func (e *APIError) Is(target error) bool {
 		return e.Status == http.StatusNotFound
 	case ticket.ErrTransition:
 		return e.Status == http.StatusConflict
+	case ticket.ErrNoReason:
+		return e.Status == http.StatusUnprocessableEntity && strings.Contains(e.Sentence, ticket.ErrNoReason.Error())
 	}
 	return false
 }

@@ -3,12 +3,18 @@ package web
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
+	"radicado/store"
 	"radicado/ticket"
 )
+
+// originalTime bounds how long one original may take to send.
+const originalTime = 10 * time.Minute
 
 // original answers with a mail byte for byte. It needs the token, unlike the
 // rest of what is read: an original holds attachments, which here may be images
@@ -20,7 +26,17 @@ func (h *handler) original(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, errNoPage)
 		return
 	}
+	// A large original takes as long as the client's line needs; the server's
+	// deadline for pages does not hold for it.
+	if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(originalTime)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		h.fail(w, r, fmt.Errorf("give original %s its time: %w", d, err))
+		return
+	}
 	blob, err := h.o.Store.OpenBlob(d)
+	if errors.Is(err, store.ErrNotFound) {
+		h.fail(w, r, errNoOriginal)
+		return
+	}
 	if err != nil {
 		h.fail(w, r, fmt.Errorf("open original %s: %w", d, err))
 		return
@@ -48,7 +64,7 @@ func (c *Client) Original(ctx context.Context, d ticket.Digest) (io.ReadCloser, 
 	if err != nil {
 		return nil, fmt.Errorf("ask %s: %w", c.base, err)
 	}
-	if resp.StatusCode == http.StatusOK {
+	if resp.StatusCode == okStatus {
 		return resp.Body, nil
 	}
 	defer resp.Body.Close()

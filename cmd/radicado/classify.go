@@ -39,12 +39,16 @@ func (c *classifyCmd) Run(ctx context.Context, a *App) error {
 	if err := d.mailbox(c.Mailbox); err != nil {
 		return err
 	}
+	classifier, err := d.classifier()
+	if err != nil {
+		return err
+	}
 	table := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
 	if c.Table {
 		fmt.Fprintln(table, "FILE\tTYPE\tPRIORITY\tREVIEW\tDUE\tREASON")
 	}
 	err = a.eachMail(ctx, d, c.Files, func(file string, m *ticket.Mail) error {
-		k := d.classifier.Classify(m, c.Mailbox)
+		k := classifier.Classify(m, c.Mailbox)
 		receivedAt, _ := ingest.ReceivedAt(time.Time{}, m, a.Now())
 		deadline := d.calendar.Deadline(ticket.TermRequest{
 			Mailbox: c.Mailbox, Code: k.Term, Type: k.Type, Priority: k.Priority,

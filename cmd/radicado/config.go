@@ -311,8 +311,12 @@ func (c *Config) validate(line func(key string) int) []problem {
 	}
 	for i, t := range c.Calendar.Term {
 		key := fmt.Sprintf("calendar.term[%d]", i)
-		if !slices.Contains(ticket.TermCodes(), ticket.TermCode(t.Code)) {
-			bad(key+".code", "want one of %s", join(ticket.TermCodes()))
+		// incidente and requerimiento fall due by priority, not by one term.
+		codes := slices.DeleteFunc(ticket.TermCodes(), func(c ticket.TermCode) bool {
+			return c == ticket.TermIncidente || c == ticket.TermRequerimiento
+		})
+		if !slices.Contains(codes, ticket.TermCode(t.Code)) {
+			bad(key+".code", "want one of %s", join(codes))
 		}
 		if t.Days < 1 || t.Days > 1000 {
 			bad(key+".days", "want 1 to 1000 business days")

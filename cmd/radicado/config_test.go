@@ -80,6 +80,7 @@ func TestConfigMistakes(t *testing.T) {
 		{"calendar", "[[mailbox]]\nname = \"a\"\naddress = \"a@example.com\"\ncalendar = \"always\"\n", []string{"line 4: mailbox[0].calendar", `"24x7" or "pqrsa"`}},
 		{"closed day", "[[calendar.closed]]\ndate = \"31-12-2026\"\nreason = \"\"\n", []string{"line 2: calendar.closed[0].date: want YYYY-MM-DD", "line 3: calendar.closed[0].reason"}},
 		{"term", "[[calendar.term]]\ncode = \"peticion\"\ndays = 15\nrule = \"x\"\n", []string{"line 2: calendar.term[0].code", "peticion.general"}},
+		{"term by priority", "[[calendar.term]]\ncode = \"incidente\"\ndays = 15\nrule = \"x\"\n", []string{"line 2: calendar.term[0].code"}},
 		{"page for the world", "[web]\nlisten = \"0.0.0.0:80\"\n", []string{"line 2: web.listen", "loopback"}},
 		{"rules", "[classify]\nrules = \"none.toml\"\n", []string{"line 2: classify.rules"}},
 	} {

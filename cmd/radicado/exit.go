@@ -6,6 +6,7 @@ import (
 
 	"radicado/store"
 	"radicado/ticket"
+	"radicado/web"
 )
 
 // Exit codes of every command; they are contract.
@@ -43,7 +44,8 @@ func (a *App) report(err error) int {
 		fmt.Fprintln(a.Stderr, "hint: say why with --reason")
 	}
 	var u usageError
-	if errors.As(err, &u) {
+	var refused *web.APIError
+	if errors.As(err, &u) || errors.As(err, &refused) && refused.BadRequest() {
 		return exitUsage
 	}
 	return exitFailed

@@ -38,9 +38,8 @@ type golden struct {
 
 // differences lists the samples that the rules see otherwise than the person
 // who labelled them without asking the program. The rules of type and priority
-// were not tuned on the
-// samples, so that the share of agreement stays an honest figure (the test logs
-// it). The list only shrinks: a listed sample that agrees fails the test.
+// were not tuned on the samples, so that the share of agreement, which the test
+// logs, stays an honest figure. The list only shrinks: a listed sample that agrees fails the test.
 var differences = map[string]string{
 	"attachments/pdf-letter-is-the-request.eml":       "the rules say term habeas.consulta; not flagged",
 	"charsets/iso-8859-1-quoted-printable.eml":        "the rules say priority 3; not flagged",

@@ -2,11 +2,8 @@ package main
 
 import (
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
-
-	"radicado/ticket"
 )
 
 // shortTime is how tables show an instant, in Bogotá.
@@ -45,5 +42,3 @@ func printable(s string) string {
 	}
 	return strings.Join(lines, "\n")
 }
-
-func local(t time.Time) string { return t.In(ticket.Bogota).Format(shortTime) }

@@ -17,9 +17,8 @@ import (
 
 // desk is what the configuration makes of the packages.
 type desk struct {
-	config     Config
-	calendar   *calendar.Calendar
-	classifier *classify.Classifier
+	config   Config
+	calendar *calendar.Calendar
 }
 
 // loadDesk reads the configuration and builds what needs no database. Warnings
@@ -55,10 +54,17 @@ func newDesk(c Config) (*desk, error) {
 	if d.calendar, err = calendar.New(o); err != nil {
 		return nil, usageError{fmt.Errorf("calendar: %w", err)}
 	}
-	if d.classifier, err = loadClassifier(c.Classify.Rules); err != nil {
+	return d, nil
+}
+
+// classifier loads the rules. Only what classifies asks for them: they take
+// longer to load than most commands to run.
+func (d *desk) classifier() (*classify.Classifier, error) {
+	c, err := loadClassifier(d.config.Classify.Rules)
+	if err != nil {
 		return nil, usageError{err}
 	}
-	return d, nil
+	return c, nil
 }
 
 func loadClassifier(path string) (*classify.Classifier, error) {
@@ -94,9 +100,13 @@ func (d *desk) mime() mime.Options {
 }
 
 func (d *desk) pipeline(s *store.Store, now func() time.Time, log *slog.Logger) (*ingest.Pipeline, error) {
+	c, err := d.classifier()
+	if err != nil {
+		return nil, err
+	}
 	return ingest.New(ingest.Options{
 		Store:         s,
-		Classifier:    d.classifier,
+		Classifier:    c,
 		Terms:         d.calendar.Deadline,
 		Mime:          d.mime(),
 		ReopenWithin:  time.Duration(d.config.Ingest.ReopenDays) * 24 * time.Hour,
