@@ -6,11 +6,14 @@ import (
 	"fmt"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"radicado/classify"
 )
 
 type configCmd struct {
 	Check configCheckCmd `cmd:"" help:"Check a configuration file; each problem is named with its line, key and what is allowed."`
 	Print configPrintCmd `cmd:"" help:"Print the whole effective configuration, without secrets."`
+	Rules configRulesCmd `cmd:"" help:"Print the built-in rules of the classifier, to start your own from."`
 }
 
 type configCheckCmd struct {
@@ -21,6 +24,14 @@ type configCheckCmd struct {
 type configPrintCmd struct {
 	File   string `arg:"" optional:"" help:"Configuration file; without it the built-in one."`
 	Config string `help:"Configuration file." type:"path"`
+}
+
+type configRulesCmd struct{}
+
+// Run prints the built-in rules.
+func (configRulesCmd) Run(_ context.Context, a *App) error {
+	_, err := a.Stdout.Write(classify.DefaultRules())
+	return err
 }
 
 func pick(file, flag string) string {

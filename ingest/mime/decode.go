@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -48,12 +49,29 @@ func transferDecoder(encoding string, r io.Reader) (out io.Reader, d *decoder, u
 	return r, nil, true
 }
 
+// decodedChunk is how much is decoded ahead: reading line by line would hand
+// 57 bytes at a time to hashes and writers.
+const decodedChunk = 16 << 10
+
 func (d *decoder) Read(p []byte) (int, error) {
-	for d.off == len(d.out) {
+	if d.off == len(d.out) {
 		if d.err != nil {
 			return 0, d.err
 		}
 		d.out, d.off = d.out[:0], 0
+		d.fill()
+		if len(d.out) == 0 {
+			return 0, d.err
+		}
+	}
+	n := copy(p, d.out[d.off:])
+	d.off += n
+	return n, nil
+}
+
+// fill decodes lines until there is enough, or the source ends.
+func (d *decoder) fill() {
+	for d.err == nil && len(d.out) < decodedChunk {
 		line, err := d.src.ReadSlice('\n')
 		if d.quoted {
 			d.quotedLine(line, err)
@@ -69,9 +87,6 @@ func (d *decoder) Read(p []byte) (int, error) {
 			}
 		}
 	}
-	n := copy(p, d.out[d.off:])
-	d.off += n
-	return n, nil
 }
 
 func (d *decoder) base64Line(line []byte) {
@@ -83,6 +98,9 @@ func (d *decoder) base64Line(line []byte) {
 			d.illegal = d.illegal || len(t) > 0
 			return
 		}
+	}
+	if d.have == 0 {
+		line = line[d.wholeQuanta(line):]
 	}
 	for _, c := range line {
 		switch {
@@ -106,6 +124,40 @@ func (d *decoder) base64Line(line []byte) {
 			d.illegal = true
 		}
 	}
+}
+
+// sextet maps a base64 character to its six bits, and every other byte to
+// notSextet (RFC 4648 section 4).
+var sextet = func() (t [256]byte) {
+	for i := range t {
+		t[i] = notSextet
+	}
+	for i, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") {
+		t[c] = byte(i)
+	}
+	return t
+}()
+
+const notSextet = 0x80
+
+// wholeQuanta decodes groups of four sound characters from the beginning of a
+// line and returns how many bytes it took: all of an ordinary line but its end.
+func (d *decoder) wholeQuanta(line []byte) int {
+	i := 0
+	out := slices.Grow(d.out, len(line)/4*3)
+	for ; i+4 <= len(line); i += 4 {
+		q := line[i : i+4 : i+4]
+		a, b, c, e := sextet[q[0]], sextet[q[1]], sextet[q[2]], sextet[q[3]]
+		if (a|b|c|e)&notSextet != 0 {
+			break
+		}
+		out = append(out, a<<2|b>>4, b<<4|c>>2, c<<6|e)
+	}
+	d.out = out
+	if i > 0 {
+		d.padded = false
+	}
+	return i
 }
 
 func (d *decoder) flush64() {
