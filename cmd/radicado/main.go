@@ -15,6 +15,8 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// Once it is told to end, a second signal ends it the hard way.
+	context.AfterFunc(ctx, stop)
 	app := App{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Now: time.Now}
 	code := app.Run(ctx, os.Args[1:])
 	stop()
