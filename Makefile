@@ -2,7 +2,7 @@
 GO ?= go
 FUZZTIME ?= 30s
 
-.PHONY: help build test race bench fuzz golden lint demo ci
+.PHONY: help build test race soak bench fuzz golden lint demo ci
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
@@ -15,6 +15,9 @@ test: ## run all tests
 
 race: ## run all tests with the race detector
 	$(GO) test -race ./...
+
+soak: ## run the long form of the fault tests: 200 kills for each after-store action
+	RADICADO_SOAK=1 RADICADO_REQUIRE_SERVERS=1 $(GO) test -v -count 1 -timeout 60m -run '^TestFault' ./cmd/radicado
 
 bench: ## run all benchmarks, six times each, into bench.txt for benchstat
 	$(GO) test -run '^$$' -bench . -benchmem -count 6 ./... | tee bench.txt

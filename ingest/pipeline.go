@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -38,12 +39,33 @@ type Options struct {
 	// [DefaultSharedDomains].
 	SharedDomains []string
 
+	// MaxMail is the size in bytes above which a mail from a file is refused: its
+	// header is kept and the ticket says so. Default 64 MiB. Sources of mail
+	// servers have a limit of their own.
+	MaxMail int64
+
 	// MemoryBytes bounds the texts and small originals of mails that were read
 	// and wait for their commit. Default 32 MiB.
 	MemoryBytes int64
 
 	Now    func() time.Time // default time.Now
 	Logger *slog.Logger     // default: discards
+
+	// OnFiled is told of each mail that is durably filed, before its source is;
+	// from any goroutine, so it must not block. May be nil.
+	OnFiled func(Filed)
+}
+
+// Filed is one mail that has come to its end, for those who count.
+type Filed struct {
+	Mailbox     string
+	Disposition ticket.Disposition
+	Repeated    bool  // nothing of the mail was written: it is a duplicate, or its outcome had been recorded before
+	Size        int64 // of the original, in bytes
+	FromServer  bool  // met on a mail server, so that Lag says how fast we are
+	// Lag is the time from the mail server's receipt to now; for mail that
+	// waited on the server before the daemon ran, that long.
+	Lag time.Duration
 }
 
 // Pipeline takes mails and files them. It is a [Sink] and may be used by many
@@ -64,6 +86,9 @@ func New(o Options) (*Pipeline, error) {
 	}
 	if o.SharedDomains == nil {
 		o.SharedDomains = DefaultSharedDomains()
+	}
+	if o.MaxMail == 0 {
+		o.MaxMail = 64 << 20
 	}
 	if o.MemoryBytes == 0 {
 		o.MemoryBytes = 32 << 20
@@ -142,6 +167,12 @@ func (p *Pipeline) Commit(ctx context.Context, s *Staged) (Pending, error) {
 			w.err = s.blob.Discard()
 		}
 		p.log(ctx, s, r)
+		if p.o.OnFiled != nil {
+			p.o.OnFiled(Filed{
+				Mailbox: s.m.Origin.Mailbox, Disposition: r.Disposition, Repeated: r.Repeated,
+				Size: s.size, FromServer: s.m.Origin.FromServer(), Lag: p.o.Now().Sub(s.receivedAt),
+			})
+		}
 	}()
 	return w, nil
 }
@@ -180,12 +211,21 @@ func (w *pending) Wait(ctx context.Context) (Result, error) {
 	}
 }
 
+// refusalNotice stands in place of the text of a mail that is too large. The
+// reason behind it names the size, so that two large mails under one Message-ID
+// stay two.
+const refusalNotice = "[radicado] Solo se conservan los encabezados de este correo: "
+
 // fragment returns what is left of a mail that could not be taken, below a
-// header of ours.
+// header of ours. Of a mail that is too large its own header follows in the same
+// header, so that sender and subject are known.
 func fragment(m Mail, reason string) io.Reader {
-	head := fmt.Sprintf("X-Radicado-Origin: %s\r\nX-Radicado-Quarantine: %s\r\n\r\n", headerSafe(m.Origin.String()), headerSafe(reason))
+	head := fmt.Sprintf("%s: %s\r\n%s: %s\r\n\r\n", originField, headerSafe(m.Origin.String()), quarantineField, headerSafe(reason))
 	if m.Body == nil {
 		return readerOf(head)
+	}
+	if m.TooLarge {
+		return io.MultiReader(readerOf(strings.TrimSuffix(head, "\r\n")), &tolerant{r: m.Body}, readerOf("\r\n\r\n"+refusalNotice+reason+"\r\n"))
 	}
 	return io.MultiReader(readerOf(head), &tolerant{r: m.Body})
 }

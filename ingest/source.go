@@ -5,8 +5,13 @@ import (
 	"io"
 	"time"
 
+	"radicado/store"
 	"radicado/ticket"
 )
+
+// ErrStorage is in the error of a Sink whose disk cannot be written. It is no
+// mail's fault: each is to be offered again until the disk can.
+var ErrStorage = store.ErrCommit
 
 // Mail is one mail as a source hands it over, not yet read.
 type Mail struct {
@@ -22,6 +27,9 @@ type Mail struct {
 	// Size is the announced size in bytes, 0 if unknown. A body that ends
 	// before it fails with io.ErrUnexpectedEOF and nothing is stored.
 	Size int64
+	// TooLarge says, to Quarantine, that the mail is above the size limit and that
+	// Body is its header alone. It is recorded as refused.
+	TooLarge bool
 	// Body is read once, to its end.
 	Body io.Reader
 }

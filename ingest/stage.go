@@ -41,6 +41,19 @@ func (s *Staged) memory() int64 {
 // at once. It fails only if the body cannot be read whole or the store cannot
 // take it; any bytes, garbage included, can be staged.
 func (p *Pipeline) Stage(ctx context.Context, m Mail) (*Staged, error) {
+	if m.Origin.FromServer() || m.TooLarge {
+		return p.stage(ctx, m)
+	}
+	l := &limited{r: m.Body, left: p.o.MaxMail}
+	m.Body = l
+	s, err := p.stage(ctx, m)
+	if err == nil || !errors.Is(err, errTooLarge) {
+		return s, err
+	}
+	return p.stageRefused(ctx, m, l)
+}
+
+func (p *Pipeline) stage(ctx context.Context, m Mail) (*Staged, error) {
 	s := &Staged{m: m}
 	d := newDigester()
 	w := p.o.Store.NewBlob(ctx)

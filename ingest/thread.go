@@ -42,6 +42,13 @@ func (p *Pipeline) thread(tx *store.Tx, s *Staged, earlier ticket.Message) (verd
 		}
 	}
 	automatic := s.mail.Automatic != ticket.NotAutomatic
+	if s.m.TooLarge {
+		v.disposition, v.reason = ticket.DispositionRefused, s.mail.Quarantine
+		if found.ticket != nil {
+			v.link(found.ticket.Number, ticket.LinkClaimed)
+		}
+		return v, nil
+	}
 	if s.mail.Quarantine != "" && !automatic {
 		v.disposition, v.reason = ticket.DispositionQuarantined, s.mail.Quarantine
 		if found.ticket != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"time"
 
 	berrors "go.etcd.io/bbolt/errors"
 )
@@ -115,7 +116,7 @@ func (s *Store) commitGroup(group []*request) (n int) {
 	for {
 		btx, err := s.db.Begin(true)
 		if err != nil {
-			answer(group[:n], fmt.Errorf("begin transaction: %w", err))
+			answer(group[:n], fmt.Errorf("%w: begin transaction: %w", ErrCommit, err))
 			return n
 		}
 		tx := &Tx{s: s, tx: btx}
@@ -158,7 +159,12 @@ func (s *Store) commitGroup(group []*request) (n int) {
 			answer(group[:n], nil)
 			return n
 		}
-		answer(group[:n], s.commit(tx))
+		began := time.Now() // a duration: never the clock of the options
+		err = s.commit(tx)
+		if err == nil && s.o.OnCommit != nil {
+			s.o.OnCommit(CommitInfo{Functions: succeeded(group[:n]), Took: time.Since(began)})
+		}
+		answer(group[:n], err)
 		return n
 	}
 }
@@ -167,7 +173,7 @@ func (s *Store) commit(tx *Tx) error {
 	if hook := s.o.hooks.beforeCommit; hook != nil {
 		if err := hook(); err != nil {
 			_ = tx.tx.Rollback()
-			return fmt.Errorf("commit: %w", err)
+			return fmt.Errorf("%w: %w", ErrCommit, err)
 		}
 	}
 	if err := tx.tx.Commit(); err != nil {
@@ -175,7 +181,7 @@ func (s *Store) commit(tx *Tx) error {
 			err = errors.Join(err, rollErr)
 		}
 		s.o.Logger.Error("commit failed", "err", err)
-		return fmt.Errorf("commit: %w", err)
+		return fmt.Errorf("%w: %w", ErrCommit, err)
 	}
 	if hook := s.o.hooks.afterCommit; hook != nil {
 		hook()
@@ -209,6 +215,17 @@ func allSettled(group []*request) bool {
 		}
 	}
 	return true
+}
+
+// succeeded counts the requests whose functions ended without error.
+func succeeded(group []*request) int {
+	n := 0
+	for _, r := range group {
+		if r.err == nil {
+			n++
+		}
+	}
+	return n
 }
 
 // answer tells each request its own error, or err where the commit failed: what

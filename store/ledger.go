@@ -1,6 +1,9 @@
 package store
 
 import (
+	"bytes"
+	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -41,6 +44,56 @@ func (tx *Tx) PutOutcome(o ticket.Origin, out ticket.Outcome) error {
 	}
 	if err := tx.apply(entries{}, outcomeEntries(&out)); err != nil {
 		return fmt.Errorf("put outcome of %s: %w", o, err)
+	}
+	return nil
+}
+
+// Outcomes calls fn for the outcomes recorded of a server's folder under one
+// UIDVALIDITY, those above the UID after, ascending. It uses several short
+// transactions and calls fn outside of them, so fn may take its time; an error
+// of fn ends it and is returned as it is.
+func (s *Store) Outcomes(ctx context.Context, mailbox, folder string, uidValidity uint32, after ticket.UID, fn func(ticket.UID, ticket.Outcome) error) error {
+	origin := ticket.Origin{Mailbox: mailbox, Folder: folder, UIDValidity: uidValidity, UID: 1}
+	first, err := ledgerKey(origin)
+	if err != nil {
+		return fmt.Errorf("outcomes of %s/%s: %w", mailbox, folder, err)
+	}
+	prefix := first[:len(first)-4]
+	type entry struct {
+		uid ticket.UID
+		out ticket.Outcome
+	}
+	for more := true; more; {
+		var batch []entry
+		err := s.View(ctx, func(tx *Tx) error {
+			c := tx.bucket(bucketLedger).Cursor()
+			k, v := c.Seek(binary.BigEndian.AppendUint32(bytes.Clone(prefix), uint32(after)))
+			for ; bytes.HasPrefix(k, prefix) && len(batch) < viewRecords; k, v = c.Next() {
+				o, err := parseLedgerKey(k)
+				if err != nil {
+					return fmt.Errorf("%s %x: %w", bucketLedger, k, err)
+				}
+				if o.UID <= after {
+					continue
+				}
+				out, err := decode[ticket.Outcome](v)
+				if err != nil {
+					return fmt.Errorf("outcome of %s: %w", o, err)
+				}
+				batch = append(batch, entry{o.UID, out})
+			}
+			more = bytes.HasPrefix(k, prefix)
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("outcomes of %s/%s: %w", mailbox, folder, err)
+		}
+		for _, e := range batch {
+			if err := fn(e.uid, e.out); err != nil {
+				return err
+			}
+			after = e.uid
+		}
 	}
 	return nil
 }

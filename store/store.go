@@ -73,6 +73,7 @@ import (
 var (
 	ErrNotFound    = errors.New("not found")
 	ErrInUse       = errors.New("store is in use by another process")
+	ErrCommit      = errors.New("commit") // the file cannot be written, as when the disk is full
 	ErrNewerSchema = errors.New("store was written by a newer version")
 	ErrClosed      = errors.New("store is closed")
 	ErrOutOfOrder  = errors.New("cursor is not at the mail before") // from Tx.AdvanceCursor
@@ -94,8 +95,17 @@ type Options struct {
 	MaxBatch    int              // at most this many functions a transaction; 0: [DefaultMaxBatch]
 	Now         func() time.Time // nil: [time.Now]
 	Logger      *slog.Logger     // nil discards
+	// OnCommit is told of each commit that is durable, from the committer's
+	// goroutine and before anybody is answered: it must not block. May be nil.
+	OnCommit func(CommitInfo)
 
 	hooks hooks
+}
+
+// CommitInfo says what one commit was.
+type CommitInfo struct {
+	Functions int           // that shared it, at least 1; a mail is one, and so is each chunk of a large original
+	Took      time.Duration // of the commit alone: writing its pages and fsync
 }
 
 // hooks lets tests fail or kill at named points. All are nil in use.
@@ -219,6 +229,15 @@ func openDB(path string, o Options) (db *bbolt.DB, err error) {
 
 // Path returns the path that the store was opened with.
 func (s *Store) Path() string { return s.path }
+
+// Size returns the size of the file in bytes.
+func (s *Store) Size() (int64, error) {
+	info, err := os.Stat(s.path)
+	if err != nil {
+		return 0, fmt.Errorf("size of the store: %w", err)
+	}
+	return info.Size(), nil
+}
 
 // Close lets queued updates finish, then closes the file. Whoever is still
 // blocked in Submit gets [ErrClosed]. Closing twice is no error.

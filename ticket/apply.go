@@ -16,6 +16,13 @@ var ErrTransition = errors.New("status change not allowed")
 // ErrNoReason is returned by [Ticket.Apply] where a correction lacks a reason.
 var ErrNoReason = errors.New("a reason is needed")
 
+// ErrRequeue is wrapped by the reasons why a quarantined ticket's original
+// cannot be read again, or is no better for it.
+var ErrRequeue = errors.New("not requeued")
+
+// ReasonRequeued is the reason of the events of [Ticket.Requeue].
+const ReasonRequeued = "the original was read again and is sound"
+
 // Opening is what a new ticket is made of.
 type Opening struct {
 	Number         Number
@@ -218,4 +225,38 @@ func (t *Ticket) addParticipants(m *Mail) {
 			add(a)
 		}
 	}
+}
+
+// Requeue returns a quarantined ticket after its original was read again and
+// found sound, and the events that record it. Subject, customer, language and
+// classification are those of the new reading; type, priority and term follow
+// it unless a lead has changed them. The review flag stays for a person to
+// clear. Was is the mail as read before. It is a pure function.
+func (t Ticket) Requeue(was, m *Mail, d Digest, c Classification, by Actor, at time.Time, terms Terms) (Ticket, []Event) {
+	before := t
+	reason := ReasonRequeued
+	events := []Event{{At: at, Actor: by, Kind: EventRelease, From: t.Quarantine, Reason: reason, Message: &d}}
+	record := func(k EventKind, from, to string) {
+		if from != to {
+			events = append(events, Event{At: at, Actor: by, Kind: k, From: from, To: to, Reason: reason})
+		}
+	}
+	old := t.Classification
+	untouched := t.Type == old.Type && t.Priority == old.Priority && t.Term.Code == old.Term
+	t.Quarantine = ""
+	t.Subject, t.Customer, t.Language = m.Subject, m.From, m.Language
+	t.Attachments += len(m.Attachments) - len(was.Attachments)
+	t.Classification = c
+	t.Participants = slices.Clone(t.Participants)
+	t.addParticipants(m)
+	if untouched {
+		t.Type, t.Priority = c.Type, c.Priority
+		deadline := terms(TermRequest{Mailbox: t.Mailbox, Code: c.Term, Type: c.Type, Priority: c.Priority, ReceivedAt: t.ReceivedAt})
+		t.Term, t.Due = deadline.Term, deadline.Due
+		record(EventType, string(before.Type), string(t.Type))
+		record(EventPriority, strconv.Itoa(int(before.Priority)), strconv.Itoa(int(t.Priority)))
+		record(EventDue, before.Due.In(Bogota).Format(time.RFC3339)+" "+string(before.Term.Code), t.Due.In(Bogota).Format(time.RFC3339)+" "+string(t.Term.Code))
+	}
+	t.UpdatedAt = at
+	return t, events
 }

@@ -12,12 +12,13 @@ const (
 	DispositionBulk        Disposition = "bulk"        // kept, no ticket
 	DispositionDuplicate   Disposition = "duplicate"   // already kept for this mailbox
 	DispositionQuarantined Disposition = "quarantined" // opened a ticket that a person must look at, with the original
+	DispositionRefused     Disposition = "refused"     // too large: opened such a ticket with the header alone
 )
 
 // Dispositions returns all dispositions.
 func Dispositions() []Disposition {
 	return []Disposition{
 		DispositionNew, DispositionReply, DispositionAutoReply, DispositionBounce, DispositionBulk,
-		DispositionDuplicate, DispositionQuarantined,
+		DispositionDuplicate, DispositionQuarantined, DispositionRefused,
 	}
 }

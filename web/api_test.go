@@ -255,7 +255,7 @@ func TestProbes(t *testing.T) {
 	if w := get(t, h, "/healthz"); w.Code != 200 || w.Body.String() != "ok\n" {
 		t.Errorf("healthz: %d %s", w.Code, w.Body)
 	}
-	var ready readiness
+	var ready Readiness
 	call(t, h, "/readyz", &ready)
 	if !ready.Ready || ready.Version != "0.1-test" || len(ready.Mailboxes) != 2 || ready.Mailboxes[1].Error != "refused" {
 		t.Errorf("readyz: %+v", ready)
@@ -284,5 +284,28 @@ func TestClosedStore(t *testing.T) {
 	}
 	if w := ask(h, patch("2026-000001", `{"status":"abierto"}`)); w.Code != 503 {
 		t.Errorf("change: status %d: %s", w.Code, w.Body)
+	}
+}
+
+// TestMetricsPage holds that metrics are served behind the same guards, and not
+// at all where nobody gives them.
+func TestMetricsPage(t *testing.T) {
+	d := newDesk(t)
+	get := func(host string) int {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+		r.Host = host
+		d.handler().ServeHTTP(w, r)
+		return w.Code
+	}
+	if code := get("localhost"); code != http.StatusNotFound {
+		t.Errorf("without metrics: %d", code)
+	}
+	d.o.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	if code := get("localhost"); code != http.StatusOK {
+		t.Errorf("with metrics: %d", code)
+	}
+	if code := get("evil.example"); code != http.StatusMisdirectedRequest {
+		t.Errorf("by a foreign name: %d", code)
 	}
 }

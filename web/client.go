@@ -26,7 +26,8 @@ type Client struct {
 }
 
 // NewClient returns a client of the server at baseURL, such as
-// "http://127.0.0.1:8025". The token is needed for changes only. A nil hc is
+// "http://127.0.0.1:8025". The token is needed for changes, originals and the
+// ledger. A nil hc is
 // http.DefaultClient.
 func NewClient(baseURL, token string, hc *http.Client) *Client {
 	if hc == nil {
@@ -40,6 +41,13 @@ func (c *Client) Stats(ctx context.Context) (store.Stats, error) {
 	var s store.Stats
 	err := c.do(ctx, http.MethodGet, "/api/v1/stats", nil, "", &s)
 	return s, err
+}
+
+// Ready returns the server's own account of itself and its mailboxes.
+func (c *Client) Ready(ctx context.Context) (Readiness, error) {
+	var r Readiness
+	err := c.do(ctx, http.MethodGet, "/readyz", nil, "", &r)
+	return r, err
 }
 
 // Tickets returns one page of the queue; the parameters are those of
@@ -80,9 +88,11 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte, actor
 		return fmt.Errorf("ask %s: %w", c.base, err)
 	}
 	req.Header.Set("Accept", "application/json")
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
 	if method != http.MethodGet {
 		req.Header.Set("Content-Type", "application/json")
-		req.Header.Set("Authorization", "Bearer "+c.token)
 		req.Header.Set(ActorHeader, actor)
 	}
 	resp, err := c.http.Do(req)

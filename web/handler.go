@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"embed"
 	"errors"
 	"fmt"
@@ -28,6 +29,10 @@ type Options struct {
 	CriticalPhone string                 // as published; shown with tickets of priority 1; may be empty
 	Mailboxes     []string               // the configured mailboxes, to choose from; those with mail are added
 	Health        func() []MailboxHealth // how the mailboxes fare; nil if nobody watches them
+	Metrics       http.Handler           // answers /metrics; nil: there is no such page
+	// Requeue reads the original of a quarantined ticket again; nil: never. Its
+	// refusals wrap [ticket.ErrRequeue] or store.ErrNotFound.
+	Requeue func(ctx context.Context, n ticket.Number, by ticket.Actor) error
 }
 
 //go:embed templates/*.html
@@ -55,7 +60,7 @@ type route struct {
 // routes lists everything that is served; openapi.json describes those that
 // answer JSON, and a test compares the two.
 func (h *handler) routes() []route {
-	return []route{
+	routes := []route{
 		{http.MethodGet, "/{$}", h.queue},
 		{http.MethodGet, "/tickets/{number}", h.ticket},
 		{http.MethodGet, "/unfiled", h.unfiled},
@@ -64,11 +69,18 @@ func (h *handler) routes() []route {
 		{http.MethodGet, "/api/v1/tickets", h.apiTickets},
 		{http.MethodGet, "/api/v1/tickets/{number}", h.apiTicket},
 		{http.MethodPatch, "/api/v1/tickets/{number}", h.authorized(h.apiChange)},
+		{http.MethodPost, "/api/v1/tickets/{number}/requeue", h.authorized(h.apiRequeue)},
 		{http.MethodGet, "/api/v1/messages/{digest}/original", h.authorized(h.original)},
+		{http.MethodGet, "/api/v1/unfiled", h.apiUnfiled},
+		{http.MethodGet, "/api/v1/ledger", h.authorized(h.apiLedger)},
 		{http.MethodGet, "/api/v1/openapi.json", h.apiDescription},
 		{http.MethodGet, "/healthz", h.healthz},
 		{http.MethodGet, "/readyz", h.readyz},
 	}
+	if h.o.Metrics != nil {
+		routes = append(routes, route{http.MethodGet, "/metrics", h.o.Metrics.ServeHTTP})
+	}
+	return routes
 }
 
 // NewHandler returns the handler of all pages and of the API. It fails if a

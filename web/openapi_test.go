@@ -94,7 +94,7 @@ func TestDescriptionSchemas(t *testing.T) {
 	d := readDescription(t)
 	w := walker{t: t, schemas: d.Components.Schemas, used: map[string]bool{}}
 	for name, v := range map[string]any{
-		"View": ticket.View{}, "Detail": ticket.Detail{}, "Change": ticket.Change{}, "TicketList": TicketList{}, "Stats": store.Stats{}, "Readiness": readiness{}, "Error": errorAnswer{},
+		"View": ticket.View{}, "Detail": ticket.Detail{}, "Change": ticket.Change{}, "TicketList": TicketList{}, "Stats": store.Stats{}, "UnfiledList": UnfiledList{}, "LedgerPage": LedgerPage{}, "Readiness": Readiness{}, "Error": errorAnswer{},
 	} {
 		w.check(name, reflect.TypeOf(v), schema{Ref: "#/components/schemas/" + name})
 	}

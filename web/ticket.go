@@ -94,7 +94,7 @@ func (h *handler) ticketPage(d ticket.Detail) ticketPage {
 		page:       h.page("Radicado " + d.Number.String()),
 		queueRow:   rowOf(&d.Ticket, now),
 		Phone:      h.o.CriticalPhone,
-		Quarantine: line(d.Quarantine, 300),
+		Quarantine: line(reasonWords(d.Quarantine), 300),
 		Language:   languageWord(line(d.Language, 20)),
 		Term:       termWord(d.Term.Code),
 		TermLength: lengthWords(d.Term),

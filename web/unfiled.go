@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// maxUnfiled is how many automatic mails the page shows, the newest.
-const maxUnfiled = 200
+// MaxUnfiled is how many automatic mails the page and the API show, the newest.
+const MaxUnfiled = 200
 
 // unfiledPage lists automatic mail that is kept without a ticket.
 type unfiledPage struct {
@@ -24,13 +24,13 @@ type unfiledRow struct {
 }
 
 func (h *handler) unfiled(w http.ResponseWriter, r *http.Request) {
-	messages, err := h.o.Store.Unfiled(r.Context(), maxUnfiled)
+	messages, err := h.o.Store.Unfiled(r.Context(), MaxUnfiled)
 	if err != nil {
 		h.fail(w, r, fmt.Errorf("read unfiled mail: %w", err))
 		return
 	}
 	now := h.o.Now()
-	p := unfiledPage{page: h.page("Correos sin radicado"), Full: len(messages) == maxUnfiled, Max: maxUnfiled}
+	p := unfiledPage{page: h.page("Correos sin radicado"), Full: len(messages) == MaxUnfiled, Max: MaxUnfiled}
 	p.Here = "unfiled"
 	for _, m := range messages {
 		for _, f := range m.Filings {

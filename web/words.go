@@ -206,6 +206,8 @@ func dispositionWord(d ticket.Disposition) string {
 		return "duplicado"
 	case ticket.DispositionQuarantined:
 		return "en cuarentena"
+	case ticket.DispositionRefused:
+		return "demasiado grande"
 	}
 	return string(d)
 }
@@ -340,6 +342,10 @@ var reasons = []struct {
 	{regexp.MustCompile(`; the sender is of its customer's organisation`), "; el remitente es de la organización del cliente"},
 	{regexp.MustCompile(`, but the sender takes no part in it$`), ", pero el remitente no participa en él"},
 	{regexp.MustCompile(`, but (\d{4}-\d+) was closed on (\d{4}-\d\d-\d\d)$`), ", pero $1 se cerró el $2"},
+	{regexp.MustCompile(`^was in quarantine: `), "estuvo en cuarentena: "},
+	{regexp.MustCompile(`^mail of (more than )?(\d+) bytes: larger than allowed( \(\d+\))?; only its header is kept, `), "correo demasiado grande ($2 bytes o más): solo se conservan los encabezados; "},
+	{regexp.MustCompile(`the mail is still on the server$`), "el correo sigue en el servidor"},
+	{regexp.MustCompile(`the mail is still in its file$`), "el correo sigue en su archivo"},
 	{regexp.MustCompile(`^the mail that it answers is in (\d{4}-\d+) and (\d{4}-\d+)$`), "el correo al que responde está en $1 y en $2"},
 }
 
@@ -357,6 +363,8 @@ func eventReason(e ticket.Event) string {
 	switch {
 	case e.Kind == ticket.EventLink:
 		return linkWord(ticket.LinkKind(e.Reason))
+	case e.Reason == ticket.ReasonRequeued:
+		return "el correo original se leyó de nuevo y está bien"
 	case e.Actor.Kind == ticket.ActorLead:
 		return line(e.Reason, 500)
 	}

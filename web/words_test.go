@@ -150,3 +150,17 @@ func TestReasonWords(t *testing.T) {
 		t.Errorf("a lead's words became %q", got)
 	}
 }
+
+func TestRefusedWords(t *testing.T) {
+	for in, want := range map[string]string{
+		"mail of 70000000 bytes: larger than allowed (67108864); only its header is kept, the mail is still on the server": "correo demasiado grande (70000000 bytes o más): solo se conservan los encabezados; el correo sigue en el servidor",
+		"mail of more than 5 bytes: larger than allowed; only its header is kept, the mail is still in its file":           "correo demasiado grande (5 bytes o más): solo se conservan los encabezados; el correo sigue en su archivo",
+	} {
+		if got := reasonWords(in); got != want {
+			t.Errorf("%q is %q", in, got)
+		}
+	}
+	if got := eventReason(ticket.Event{Kind: ticket.EventRelease, Reason: ticket.ReasonRequeued, Actor: ticket.Actor{Kind: ticket.ActorLead}}); got != "el correo original se leyó de nuevo y está bien" {
+		t.Errorf("requeued: %q", got)
+	}
+}

@@ -21,6 +21,8 @@ type access interface {
 	Tickets(ctx context.Context, query url.Values) ([]ticket.View, string, error)
 	Detail(ctx context.Context, n ticket.Number) (ticket.Detail, error)
 	Change(ctx context.Context, n ticket.Number, c ticket.Change, actor string) (ticket.Detail, error)
+	Requeue(ctx context.Context, n ticket.Number, actor string) (ticket.Detail, error)
+	Unfiled(ctx context.Context) (web.UnfiledList, error)
 	Stats(ctx context.Context) (store.Stats, error)
 	Original(ctx context.Context, d ticket.Digest) (io.ReadCloser, error)
 	Close() error
@@ -44,7 +46,7 @@ func (a *App) reach(ctx context.Context, f accessFlags, write bool) (access, err
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 			return nil, usageError{errors.New("--server: want a URL such as http://127.0.0.1:8025")}
 		}
-		return remote{web.NewClient(f.Server, a.Getenv(tokenVariable), nil)}, nil
+		return remote{Client: web.NewClient(f.Server, a.Getenv(tokenVariable), nil), url: f.Server}, nil
 	}
 	d, err := a.loadDesk(f.Config)
 	if err != nil {
@@ -66,7 +68,7 @@ func (a *App) reach(ctx context.Context, f accessFlags, write bool) (access, err
 		if !found {
 			return nil, fmt.Errorf("open %s: %w", path, err)
 		}
-		return remote{web.NewClient(at.URL, at.Token, nil)}, nil
+		return remote{Client: web.NewClient(at.URL, at.Token, nil), url: at.URL, pid: at.PID}, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
@@ -119,6 +121,12 @@ func (l *localAccess) Change(ctx context.Context, n ticket.Number, c ticket.Chan
 	return l.store.Detail(ctx, n)
 }
 
+// Unfiled lists what the daemon's API does: the newest 200.
+func (l *localAccess) Unfiled(ctx context.Context) (web.UnfiledList, error) {
+	messages, err := l.store.Unfiled(ctx, web.MaxUnfiled)
+	return web.NewUnfiledList(messages), err
+}
+
 func (l *localAccess) Stats(ctx context.Context) (store.Stats, error) { return l.store.Stats(ctx) }
 
 func (l *localAccess) Original(_ context.Context, d ticket.Digest) (io.ReadCloser, error) {
@@ -128,7 +136,11 @@ func (l *localAccess) Original(_ context.Context, d ticket.Digest) (io.ReadClose
 func (l *localAccess) Close() error { return l.store.Close() }
 
 // remote asks a daemon.
-type remote struct{ *web.Client }
+type remote struct {
+	*web.Client
+	url string
+	pid int // 0 if not known
+}
 
 func (r remote) Tickets(ctx context.Context, q url.Values) ([]ticket.View, string, error) {
 	l, err := r.Client.Tickets(ctx, q)

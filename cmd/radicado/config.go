@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -28,6 +27,7 @@ type Config struct {
 	Ingest   IngestConfig    `toml:"ingest" doc:"How mail is taken."`
 	Classify ClassifyConfig  `toml:"classify" doc:"Type and priority."`
 	Calendar CalendarConfig  `toml:"calendar" doc:"Business days and terms."`
+	Alarm    AlarmConfig     `toml:"alarm" doc:"What happens when a mailbox is not read for long."`
 	Mailbox  []MailboxConfig `toml:"mailbox" doc:"One table a mailbox of the desk. Without any, soporte and pqrsa are there for replay, and nothing is polled."`
 }
 
@@ -57,6 +57,8 @@ type IngestConfig struct {
 	AuthservID    string   `toml:"authserv_id" doc:"Name by which the receiving server signs Authentication-Results (RFC 8601). Without it none is trusted."`
 	ReopenDays    int      `toml:"reopen_days" doc:"A reply to a ticket closed longer ago opens a new one, linked to it. 1 to 3650."`
 	MemoryMiB     int      `toml:"memory_mib" doc:"Bound of mails that were read and wait for their commit, in MiB. 1 to 4096."`
+	MaxMailMiB    int      `toml:"max_mail_mib" doc:"A larger mail is refused: its header is kept in a ticket that says so, and the mail stays where it is. In MiB, 1 to 1024."`
+	Reconcile     Duration `toml:"reconcile" doc:"How often the daemon compares the mail servers with its ledger, first an hour after its start; \"0s\" is never. See Reconcile in docs/operations.md."`
 	SharedDomains []string `toml:"shared_domains" doc:"Mail providers whose users have nothing in common: their domain lets nobody join a ticket by its number."`
 }
 
@@ -84,6 +86,12 @@ type TermConfig struct {
 	Rule string `toml:"rule" doc:"Law and article."`
 }
 
+// AlarmConfig is the alarm of a mailbox that is not read.
+type AlarmConfig struct {
+	StaleAfter Duration `toml:"stale_after" doc:"A mailbox in which no look for mail succeeded for this long is stale: logged as an error, shown by /readyz and the metrics. From 1m and twice the longest poll; \"0s\" turns it off."`
+	Command    []string `toml:"command" doc:"Program (absolute path) and arguments to run, without a shell, when a mailbox becomes stale and when it no longer is. It sees RADICADO_MAILBOX, RADICADO_STATE (stale or recovered), RADICADO_SINCE, and has 30 s."`
+}
+
 // MailboxConfig is one mailbox of the desk.
 type MailboxConfig struct {
 	Name     string      `toml:"name" doc:"Short name: letters, digits, - and _."`
@@ -98,11 +106,13 @@ type IMAPConfig struct {
 	Security     string   `toml:"security" doc:"\"tls\" (default), \"starttls\", or \"none\", which only a loopback address may have."`
 	CAFile       string   `toml:"ca_file" doc:"PEM file of roots to trust besides the system's."`
 	Username     string   `toml:"username" doc:"Login name."`
-	PasswordFile string   `toml:"password_file" doc:"File that holds the password; read anew at each login."`
+	PasswordFile string   `toml:"password_file" doc:"File that holds the password; read anew at each login. \"$CREDENTIALS_DIRECTORY/NAME\" is a systemd credential; no other variable is known."`
 	PasswordEnv  string   `toml:"password_env" doc:"Environment variable that holds the password, instead of a file."`
 	Folders      []string `toml:"folders" doc:"Folders to take, default [\"INBOX\"]."`
 	After        string   `toml:"after" doc:"What to do with a mail once it is stored: \"seen\" (default), \"none\", or \"move:FOLDER\"."`
 	Poll         Duration `toml:"poll" doc:"How often to look where IDLE is missing or silent, default \"30s\". From 1s."`
+
+	OAuth2 *OAuth2Config `toml:"oauth2" doc:"Login by OAuth2, instead of a password; see docs/operations.md."`
 }
 
 // Duration is a time.Duration written as "30s".
@@ -127,7 +137,8 @@ func defaultConfig() Config {
 		Desk:   DeskConfig{CriticalPhone: Phone{Display: "(57) 318 717 49 37", E164: "+573187174937"}},
 		Store:  StoreConfig{Path: "radicado.db"},
 		Web:    WebConfig{Listen: "127.0.0.1:8025"},
-		Ingest: IngestConfig{ReopenDays: 30, MemoryMiB: 32},
+		Ingest: IngestConfig{ReopenDays: 30, MemoryMiB: 32, MaxMailMiB: 64, Reconcile: Duration(24 * time.Hour)},
+		Alarm:  AlarmConfig{StaleAfter: Duration(10 * time.Minute)},
 	}
 }
 
@@ -227,7 +238,7 @@ func decodeConfig(data []byte, c *Config) []problem {
 // directory.
 func (c *Config) complete(dir string) {
 	resolve := func(p *string) {
-		if *p != "" && !filepath.IsAbs(*p) {
+		if *p != "" && !filepath.IsAbs(*p) && !strings.HasPrefix(*p, credentialPrefix) {
 			*p = filepath.Join(dir, *p)
 		}
 	}
@@ -258,6 +269,9 @@ func (c *Config) complete(dir string) {
 		}
 		resolve(&m.IMAP.CAFile)
 		resolve(&m.IMAP.PasswordFile)
+		if m.IMAP.OAuth2 != nil {
+			m.IMAP.OAuth2.complete(resolve)
+		}
 	}
 }
 
@@ -284,6 +298,12 @@ func (c *Config) validate(line func(key string) int) []problem {
 	}
 	if c.Ingest.ReopenDays < 1 || c.Ingest.ReopenDays > 3650 {
 		bad("ingest.reopen_days", "want 1 to 3650")
+	}
+	if c.Ingest.MaxMailMiB < 1 || c.Ingest.MaxMailMiB > 1024 {
+		bad("ingest.max_mail_mib", "want 1 to 1024")
+	}
+	if r := time.Duration(c.Ingest.Reconcile); r != 0 && r < time.Minute {
+		bad("ingest.reconcile", `want 1m or more, or "0s" for never`)
 	}
 	if c.Ingest.MemoryMiB < 1 || c.Ingest.MemoryMiB > 4096 {
 		bad("ingest.memory_mib", "want 1 to 4096")
@@ -325,6 +345,7 @@ func (c *Config) validate(line func(key string) int) []problem {
 			bad(key+".rule", "want the law and article, or the contract")
 		}
 	}
+	c.Alarm.validate(c.Mailbox, bad)
 	seen := map[string]bool{}
 	for i, m := range c.Mailbox {
 		key := fmt.Sprintf("mailbox[%d]", i)
@@ -345,7 +366,25 @@ func (c *Config) validate(line func(key string) int) []problem {
 			m.IMAP.validate(key+".imap", bad, warn)
 		}
 	}
+	tokenFiles(c.Mailbox, bad)
 	return problems
+}
+
+func (c *AlarmConfig) validate(mailboxes []MailboxConfig, bad func(key, format string, args ...any)) {
+	if after := time.Duration(c.StaleAfter); after != 0 {
+		least := time.Minute
+		for _, m := range mailboxes {
+			if m.IMAP != nil {
+				least = max(least, 2*time.Duration(m.IMAP.Poll))
+			}
+		}
+		if after < least {
+			bad("alarm.stale_after", `want %s or more (1m, and twice the longest poll), or "0s" for no alarm`, least)
+		}
+	}
+	if len(c.Command) > 0 && !filepath.IsAbs(c.Command[0]) {
+		bad("alarm.command", "want the absolute path of a program first")
+	}
 }
 
 func (c *IMAPConfig) validate(key string, bad, warn func(key, format string, args ...any)) {
@@ -365,19 +404,18 @@ func (c *IMAPConfig) validate(key string, bad, warn func(key, format string, arg
 	if c.Username == "" {
 		bad(key+".username", "want the login name")
 	}
-	switch {
-	case (c.PasswordFile == "") == (c.PasswordEnv == ""):
-		bad(key, "want exactly one of password_file and password_env")
-	case c.PasswordFile != "":
-		info, err := os.Stat(c.PasswordFile)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			warn(key+".password_file", "there is no such file yet")
-		case err != nil:
-			warn(key+".password_file", "cannot be read: %v", err)
-		case info.Mode().Perm()&0o077 != 0:
-			warn(key+".password_file", "others can read it (mode %04o); want 0600", info.Mode().Perm())
+	ways := 0
+	for _, has := range []bool{c.PasswordFile != "", c.PasswordEnv != "", c.OAuth2 != nil} {
+		if has {
+			ways++
 		}
+	}
+	if ways != 1 {
+		bad(key, "want exactly one of password_file, password_env and oauth2")
+	}
+	checkSecretFile(key+".password_file", c.PasswordFile, warn)
+	if c.OAuth2 != nil {
+		c.OAuth2.validate(key+".oauth2", bad, warn)
 	}
 	if c.CAFile != "" {
 		if _, err := os.Stat(c.CAFile); err != nil {

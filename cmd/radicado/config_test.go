@@ -82,6 +82,10 @@ func TestConfigMistakes(t *testing.T) {
 		{"term", "[[calendar.term]]\ncode = \"peticion\"\ndays = 15\nrule = \"x\"\n", []string{"line 2: calendar.term[0].code", "peticion.general"}},
 		{"term by priority", "[[calendar.term]]\ncode = \"incidente\"\ndays = 15\nrule = \"x\"\n", []string{"line 2: calendar.term[0].code"}},
 		{"page for the world", "[web]\nlisten = \"0.0.0.0:80\"\n", []string{"line 2: web.listen", "loopback"}},
+		{"alarm too early", "[alarm]\nstale_after = \"30s\"\n", []string{"line 2: alarm.stale_after: want 1m0s or more"}},
+		{"alarm before the poll", "[alarm]\nstale_after = \"5m\"\n[[mailbox]]\nname = \"a\"\naddress = \"a@example.com\"\n[mailbox.imap]\nserver = \"127.0.0.1:1\"\nusername = \"u\"\npassword_env = \"P\"\npoll = \"4m\"\n",
+			[]string{"line 2: alarm.stale_after: want 8m0s or more"}},
+		{"alarm by a shell", "[alarm]\ncommand = [\"mail -s x\"]\n", []string{"line 2: alarm.command: want the absolute path"}},
 		{"rules", "[classify]\nrules = \"none.toml\"\n", []string{"line 2: classify.rules"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

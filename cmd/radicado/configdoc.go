@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/pelletier/go-toml/v2/unstable"
 )
@@ -204,7 +205,11 @@ func describe(b *strings.Builder, path string, t reflect.Type, defaults reflect.
 		}
 		def := ""
 		if value.IsValid() && !value.IsZero() {
-			def = fmt.Sprintf(" Default `%v`.", value.Interface())
+			shown := value.Interface()
+			if d, ok := shown.(Duration); ok {
+				shown = time.Duration(d)
+			}
+			def = fmt.Sprintf(" Default `%v`.", shown)
 		}
 		rows = append(rows, fmt.Sprintf("| `%s` | %s | %s%s |", f.Tag.Get("toml"), strings.ReplaceAll(typeName(f.Type), "|", `\|`), f.Tag.Get("doc"), def))
 	}

@@ -25,6 +25,8 @@ var mayImport = map[string]struct {
 	"ingest/mime":             {[]string{"ticket"}, "parsing is a function of the bytes"},
 	"ingest":                  {[]string{"ticket", "ingest/mime", "classify", "calendar", "store"}, "the pipeline joins the steps; sources come to it, not it to them"},
 	"ingest/imap":             {[]string{"ticket", "ingest"}, "a source knows the seam, not the store"},
+	"ingest/imap/oauth":       {nil, "where tokens come from has nothing to do with mail"},
+	"ingest/imap/oauthtest":   {nil, "an authority for tests"},
 	"ingest/imap/imaptest":    {nil, "a server for tests and the demo"},
 	"ingest/imap/dovecottest": {nil, "a real server for tests"},
 	"ingest/files":            {[]string{"ticket", "ingest"}, "a source knows the seam, not the store"},

@@ -42,10 +42,13 @@ type commands struct {
 	Queue    queueCmd    `cmd:"" help:"List tickets, the most urgent first."`
 	Show     showCmd     `cmd:"" help:"Show one ticket with its messages and history."`
 	Set      setCmd      `cmd:"" help:"Change a ticket; each change is an event with its reason."`
+	Status   statusCmd   `cmd:"" help:"Say how the daemon and its mailboxes fare."`
+	Requeue  requeueCmd  `cmd:"" help:"Read the original of a quarantined ticket again, after a fix."`
 	Stats    statsCmd    `cmd:"" help:"Count messages and tickets."`
 	Export   exportCmd   `cmd:"" help:"Write tickets as CSV or NDJSON, or their original mails as .eml files."`
 	Check    checkCmd    `cmd:"" help:"Verify the whole store; with --repair rebuild its indexes."`
 	Config   configCmd   `cmd:"" help:"Check or print the configuration."`
+	OAuth    oauthCmd    `cmd:"" name:"oauth" help:"Log in to mailboxes by OAuth2."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 

@@ -21,6 +21,7 @@ type queueCmd struct {
 	Text        string `help:"Only with this in number, subject or customer; case and accents do not matter."`
 	Review      bool   `help:"Only tickets that a lead should confirm."`
 	Quarantined bool   `help:"Only tickets in quarantine."`
+	Unfiled     bool   `help:"List the newest automatic mails that are kept without a ticket instead; takes no filter."`
 	Sort        string `help:"queue (the most urgent first), due, or number (the newest first)." default:"queue"`
 	Limit       int    `help:"At most this many; 0 for all." default:"100"`
 }
@@ -57,6 +58,9 @@ func (c *queueCmd) Run(ctx context.Context, a *App) error {
 		return err
 	}
 	defer d.Close()
+	if c.Unfiled {
+		return c.unfiled(ctx, a, d)
+	}
 	table := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
 	shown := 0
 	err = eachTicket(ctx, d, c.query(), c.Limit, func(v ticket.View) error {
@@ -86,6 +90,35 @@ func (c *queueCmd) Run(ctx context.Context, a *App) error {
 	}
 	if shown == 0 {
 		fmt.Fprintln(a.Stderr, "no tickets")
+	}
+	return table.Flush()
+}
+
+// unfiled lists automatic mail that belongs to no ticket.
+func (c *queueCmd) unfiled(ctx context.Context, a *App, d access) error {
+	list, err := d.Unfiled(ctx)
+	if err != nil {
+		return err
+	}
+	if c.Limit > 0 && len(list.Mails) > c.Limit {
+		list.Mails = list.Mails[:c.Limit]
+	}
+	if c.JSON {
+		for _, m := range list.Mails {
+			if err := writeJSON(a.Stdout, m); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(list.Mails) == 0 {
+		fmt.Fprintln(a.Stderr, "no mail without a ticket")
+		return nil
+	}
+	table := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "RECEIVED\tMAILBOX\tKIND\tFROM\tSUBJECT")
+	for _, m := range list.Mails {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", m.ReceivedAt.In(ticket.Bogota).Format(shortTime), m.Mailbox, m.Disposition, clip(m.From.Address, 32), clip(m.Subject, 50))
 	}
 	return table.Flush()
 }

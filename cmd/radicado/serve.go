@@ -15,6 +15,7 @@ import (
 
 	"radicado/ingest"
 	"radicado/ingest/imap"
+	"radicado/ingest/imap/oauth"
 	"radicado/store"
 	"radicado/web"
 )
@@ -53,7 +54,13 @@ func (c *serveCmd) Run(ctx context.Context, a *App) error {
 // serve runs the daemon on a desk until ctx ends. Ready, if not nil, is called
 // with the queue's URL ("" if the web is off) once everything is listening.
 func (a *App) serve(ctx context.Context, d *desk, log *slog.Logger, ready func(url string)) (err error) {
-	s, err := store.Open(d.config.Store.Path, store.Options{Now: a.Now, Logger: log})
+	manager, err := newSystemd(a.Getenv)
+	if err != nil {
+		return err
+	}
+	seen := newWatch(time.Duration(d.config.Alarm.StaleAfter))
+	meter := newMeter(seen)
+	s, err := store.Open(d.config.Store.Path, store.Options{Now: a.Now, Logger: log, OnCommit: meter.committed})
 	if err != nil {
 		return fmt.Errorf("open %s: %w", d.config.Store.Path, err)
 	}
@@ -61,10 +68,18 @@ func (a *App) serve(ctx context.Context, d *desk, log *slog.Logger, ready func(u
 		err = errors.Join(err, s.Close())
 		log.Info("stopped")
 	}()
-	pipeline, err := d.pipeline(s, a.Now, log)
+	pipeline, err := d.observedPipeline(s, a.Now, log, func(f ingest.Filed) {
+		if f.FromServer {
+			seen.took(f.Mailbox)
+		}
+		meter.filed(f)
+	})
 	if err != nil {
 		return err
 	}
+	meter.watchStore(s)
+	gaps := &reconciler{recorded: storeLedger(s), log: log}
+	meter.watchLedger(gaps)
 	var sources []*imap.Source
 	var names []string
 	for _, m := range d.config.Mailbox {
@@ -72,11 +87,13 @@ func (a *App) serve(ctx context.Context, d *desk, log *slog.Logger, ready func(u
 		if m.IMAP == nil {
 			continue
 		}
-		src, err := a.source(m, log)
+		src, err := a.source(m, d.config.Ingest.maxMail(), time.Duration(d.config.Alarm.StaleAfter), log)
 		if err != nil {
 			return usageError{fmt.Errorf("mailbox %s: %w", m.Name, err)}
 		}
 		sources = append(sources, src)
+		gaps.add(m.Name, src)
+		seen.mailboxes = append(seen.mailboxes, watched{m.Name, src.Status})
 	}
 
 	g, ctx := errgroup.WithContext(ctx)
@@ -99,7 +116,9 @@ func (a *App) serve(ctx context.Context, d *desk, log *slog.Logger, ready func(u
 			CriticalPhone: d.config.Desk.CriticalPhone.Display,
 
 			Mailboxes: names,
-			Health:    func() []web.MailboxHealth { return health(d.config.Mailbox, sources) },
+			Health:    seen.health,
+			Metrics:   meter.handler(log),
+			Requeue:   pipeline.Requeue,
 		})
 		if err != nil {
 			return errors.Join(err, l.Close())
@@ -115,6 +134,14 @@ func (a *App) serve(ctx context.Context, d *desk, log *slog.Logger, ready func(u
 		// never slows the other.
 		g.Go(func() error { return src.Run(ctx, pipeline) })
 	}
+	g.Go(func() error {
+		al := alarm{watch: seen, command: d.config.Alarm.Command, env: alarmEnv(a.Getenv), log: log}
+		return al.run(ctx)
+	})
+	g.Go(func() error {
+		return manager.run(ctx, log, seen.summary, func(ctx context.Context) error { return alive(ctx, s, seen) })
+	})
+	g.Go(func() error { return gaps.run(ctx, time.Duration(d.config.Ingest.Reconcile)) })
 	log.Info("serving", "database", s.Path(), "mailboxes", strings.Join(names, " "), "web", url)
 	if ready != nil {
 		ready(url)
@@ -122,65 +149,43 @@ func (a *App) serve(ctx context.Context, d *desk, log *slog.Logger, ready func(u
 	return g.Wait()
 }
 
-// source makes the IMAP source of a mailbox.
-func (a *App) source(m MailboxConfig, log *slog.Logger) (*imap.Source, error) {
+// source makes the IMAP source of a mailbox. It looks at least twice within
+// staleAfter, also where IDLE alone would do.
+func (a *App) source(m MailboxConfig, maxMail int64, staleAfter time.Duration, log *slog.Logger) (*imap.Source, error) {
 	c := m.IMAP
 	after, err := imap.ParseAfter(c.After)
 	if err != nil {
 		return nil, err
 	}
-	return imap.New(imap.Options{
+	o := imap.Options{
 		Mailbox:  m.Name,
 		Server:   c.Server,
 		Security: c.Security,
 		CAFile:   c.CAFile,
 		Username: c.Username,
-		Password: a.password(c),
 		Folders:  c.Folders,
 		After:    after,
 		Poll:     time.Duration(c.Poll),
+		MaxMail:  maxMail,
 		Logger:   log,
-	})
+	}
+	if staleAfter > 0 {
+		o.IdleRefresh = min(10*time.Minute, staleAfter/2)
+	}
+	if c.OAuth2 == nil {
+		o.Password = a.password(c)
+		return imap.New(o)
+	}
+	if o.Tokens, err = oauth.New(a.oauthOptions(c.OAuth2, log.With("mailbox", m.Name))); err != nil {
+		return nil, err
+	}
+	return imap.New(o)
 }
 
 // password reads a mailbox's password at each login, so that a new one needs no
 // restart. Its errors name where it should be, never what was there.
 func (a *App) password(c *IMAPConfig) func(context.Context) (string, error) {
-	return func(context.Context) (string, error) {
-		if c.PasswordEnv != "" {
-			if p := a.Getenv(c.PasswordEnv); p != "" {
-				return p, nil
-			}
-			return "", fmt.Errorf("environment variable %s is empty", c.PasswordEnv)
-		}
-		data, err := os.ReadFile(c.PasswordFile)
-		if err != nil {
-			return "", fmt.Errorf("read password: %w", err)
-		}
-		p := strings.TrimRight(string(data), "\r\n")
-		if p == "" {
-			return "", fmt.Errorf("password file %s is empty", c.PasswordFile)
-		}
-		return p, nil
-	}
-}
-
-func health(mailboxes []MailboxConfig, sources []*imap.Source) []web.MailboxHealth {
-	var out []web.MailboxHealth
-	i := 0
-	for _, m := range mailboxes {
-		if m.IMAP == nil {
-			continue
-		}
-		st := sources[i].Status()
-		i++
-		h := web.MailboxHealth{Mailbox: m.Name, Connected: st.Connected && st.LastError == "", Since: st.LastSuccess, Error: st.LastError}
-		if !h.Connected {
-			h.Since = st.LastErrorAt
-		}
-		out = append(out, h)
-	}
-	return out
+	return func(context.Context) (string, error) { return a.secret("password", c.PasswordFile, c.PasswordEnv) }
 }
 
 var _ ingest.Sink = (*ingest.Pipeline)(nil)

@@ -95,11 +95,19 @@ func (d *desk) mailbox(name string) error {
 	return nil
 }
 
+// maxMail is the limit in bytes.
+func (c IngestConfig) maxMail() int64 { return int64(c.MaxMailMiB) << 20 }
+
 func (d *desk) mime() mime.Options {
 	return mime.Options{AuthservID: d.config.Ingest.AuthservID}
 }
 
 func (d *desk) pipeline(s *store.Store, now func() time.Time, log *slog.Logger) (*ingest.Pipeline, error) {
+	return d.observedPipeline(s, now, log, nil)
+}
+
+// observedPipeline is a pipeline that tells of each mail it has filed.
+func (d *desk) observedPipeline(s *store.Store, now func() time.Time, log *slog.Logger, filed func(ingest.Filed)) (*ingest.Pipeline, error) {
 	c, err := d.classifier()
 	if err != nil {
 		return nil, err
@@ -111,8 +119,10 @@ func (d *desk) pipeline(s *store.Store, now func() time.Time, log *slog.Logger) 
 		Mime:          d.mime(),
 		ReopenWithin:  time.Duration(d.config.Ingest.ReopenDays) * 24 * time.Hour,
 		SharedDomains: d.config.Ingest.SharedDomains,
+		MaxMail:       d.config.Ingest.maxMail(),
 		MemoryBytes:   int64(d.config.Ingest.MemoryMiB) << 20,
 		Now:           now,
 		Logger:        log,
+		OnFiled:       filed,
 	})
 }

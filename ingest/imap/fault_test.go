@@ -170,7 +170,7 @@ func TestTooLargeIsQuarantined(t *testing.T) {
 	_, stop := run(t, o, sink)
 	got := sink.wait(4)
 	stop()
-	if q := got[2]; q.mail.Origin.UID != 3 || !strings.Contains(q.reason, "larger") || len(q.body) > 200 {
+	if q := got[2]; q.mail.Origin.UID != 3 || !strings.Contains(q.reason, "larger") || !strings.Contains(q.reason, "still on the server") || !q.mail.TooLarge || len(q.body) > 200 {
 		t.Errorf("third outcome: uid %d, reason %q, %d bytes", q.mail.Origin.UID, q.reason, len(q.body))
 	}
 	if server.Logins() != 1 {

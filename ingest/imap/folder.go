@@ -8,6 +8,7 @@ import (
 
 	goimap "github.com/emersion/go-imap/v2"
 
+	"radicado/ingest"
 	"radicado/ticket"
 )
 
@@ -37,8 +38,12 @@ type trouble struct {
 	err      error
 }
 
-// blame records a failure at uid, in a batch that ended with last.
+// blame records a failure at uid, in a batch that ended with last. A full disk
+// is no mail's fault and counts for none.
 func (f *folder) blame(uid, last ticket.UID, sinkSide bool, err error) {
+	if errors.Is(err, ingest.ErrStorage) {
+		return
+	}
 	if f.trouble.uid != uid {
 		f.trouble = trouble{uid: uid}
 	}

@@ -26,7 +26,8 @@ func (b *batch) quarantine(ctx context.Context, uid ticket.UID) error {
 	}
 	why := bounded(fmt.Sprintf("could not be taken in %d attempts: %v", min(t.failures, b.o.MaxFailures), t.err))
 	if errors.Is(t.err, errTooLarge) {
-		why = t.err.Error()
+		why = t.err.Error() + "; only its header is kept, the mail is still on the server"
+		m.TooLarge = true
 	}
 
 	var sinkErr error
@@ -42,6 +43,10 @@ func (b *batch) quarantine(ctx context.Context, uid ticket.UID) error {
 		if sinkErr = err; err == nil {
 			stored = true
 			break
+		}
+		if errors.Is(err, ingest.ErrStorage) {
+			// Less of the mail might just fit the disk, and the rest be lost.
+			return fmt.Errorf("quarantine uid %d of %s: %w", uid, f.name, err)
 		}
 	}
 	if !stored {

@@ -9,7 +9,6 @@ import (
 
 	goimap "github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
-	"github.com/emersion/go-sasl"
 
 	"radicado/ingest"
 )
@@ -140,21 +139,8 @@ func (c *session) login(ctx context.Context) error {
 	if err := c.capabilities(ctx); err != nil {
 		return err
 	}
-	password, err := c.o.Password(ctx)
-	if err != nil {
-		return fmt.Errorf("get the password: %w", err)
-	}
-	err = c.do(ctx, responseBudget, "authenticate", func() error {
-		switch {
-		case c.caps.Has(goimap.AuthCap(sasl.Plain)):
-			return c.client.Authenticate(sasl.NewPlainClient("", c.o.Username, password))
-		case c.caps.Has(goimap.CapLoginDisabled):
-			return fmt.Errorf("the server offers no login by password here (security %s)", c.o.Security)
-		}
-		return c.client.Login(c.o.Username, password).Wait()
-	})
-	if err != nil {
-		return hide(err, password)
+	if err := c.credentials(ctx); err != nil {
+		return err
 	}
 	return c.capabilities(ctx)
 }
@@ -170,8 +156,8 @@ func (c *session) capabilities(ctx context.Context) error {
 
 // hide takes out of an error what a server may have repeated of a secret.
 func hide(err error, secret string) error {
-	if secret != "" && strings.Contains(err.Error(), secret) {
-		return errors.New("refused; the server's answer repeats the password and is not shown")
+	if err != nil && secret != "" && strings.Contains(err.Error(), secret) {
+		return errors.New("refused; the server's answer repeats the secret and is not shown")
 	}
 	return err
 }

@@ -80,8 +80,10 @@ type Options struct {
 	// Password is asked anew at each login, so that a changed file works
 	// without a restart.
 	Password func(ctx context.Context) (string, error)
-	Folders  []string // UTF-8 names; default INBOX. IDLE watches the first one.
-	After    After    // done to each mail once it is stored
+	// Tokens makes logins by OAuth2, instead of Password.
+	Tokens  TokenSource
+	Folders []string // UTF-8 names; default INBOX. IDLE watches the first one.
+	After   After    // done to each mail once it is stored
 
 	Poll        time.Duration // 30 s: how often to look where IDLE is missing or silent, and at folders but the first
 	Dial        time.Duration // 15 s: connect, TLS and greeting, each
@@ -94,7 +96,7 @@ type Options struct {
 	BackoffMax  time.Duration // 5 min
 	BatchSize   int           // 100, at most 500: UIDs in one FETCH
 	MaxFailures int           // 3: failures at one UID before it is quarantined
-	MaxMail     int64         // 512 MiB: a larger mail is quarantined with its header only
+	MaxMail     int64         // 512 MiB: a larger mail is refused: only its header is kept
 
 	Logger *slog.Logger     // nil discards
 	Now    func() time.Time // nil is time.Now; for Status only
@@ -168,8 +170,11 @@ func (o Options) Validate() error {
 	if o.Username == "" {
 		wrong("username is empty")
 	}
-	if o.Password == nil {
+	switch {
+	case o.Password == nil && o.Tokens == nil:
 		wrong("no password is given")
+	case o.Password != nil && o.Tokens != nil:
+		wrong("both a password and tokens are given")
 	}
 	for i, name := range o.Folders {
 		switch {
@@ -223,6 +228,9 @@ type Status struct {
 	LastError   string    // "" once a look has succeeded again; holds no secret and no content
 	LastErrorAt time.Time
 	Failures    int // attempts in a row that ended in an error
+	// LoginEnds is when the OAuth2 grant ends and a person must log in anew;
+	// zero if that is not known.
+	LoginEnds time.Time
 }
 
 // Source takes the mails of one mailbox. It is a [ingest.Source].
@@ -256,9 +264,15 @@ func New(o Options) (*Source, error) {
 
 // Status returns how the source fares. It may be called from any goroutine.
 func (s *Source) Status() Status {
+	var ends time.Time
+	if s.o.Tokens != nil {
+		ends = s.o.Tokens.Ends()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.status
+	st := s.status
+	st.LoginEnds = ends
+	return st
 }
 
 func (s *Source) setStatus(change func(*Status)) {
@@ -273,11 +287,23 @@ func (s *Source) setStatus(change func(*Status)) {
 // one Run at a time.
 func (s *Source) Run(ctx context.Context, sink ingest.Sink) error {
 	b := backoff{min: s.o.BackoffMin, max: s.o.BackoffMax}
+	renewed := false
 	for ctx.Err() == nil {
-		err := s.session(ctx, sink, b.reset)
+		err := s.session(ctx, sink, func() { b.reset(); renewed = false })
 		s.setStatus(func(st *Status) { st.Connected = false })
 		if ctx.Err() != nil {
 			return nil
+		}
+		// An aged token is renewed and tried at once, but once: a server that
+		// refuses the new one too has another reason.
+		var refused *refusedToken
+		if errors.As(err, &refused) {
+			s.o.Tokens.Renew(refused.token)
+			if !renewed {
+				renewed = true
+				s.o.Logger.Info("imap access token refused; a new one is asked for", "error", err)
+				continue
+			}
 		}
 		wait := b.next()
 		s.failed(err)

@@ -109,7 +109,7 @@ func run(t *testing.T, o imap.Options, sink ingest.Sink) (source *imap.Source, s
 			case <-time.After(patience):
 				t.Error("Run did not return after ctx ended")
 			}
-			for _, word := range []string{secret, "linea ", "cliente"} {
+			for _, word := range []string{secret, "linea ", "cliente", "acc3ss-token", "refr3sh-token", "t0ken-de-nadie"} {
 				if strings.Contains(logs.String(), word) {
 					t.Errorf("the log holds %q:\n%s", word, logs)
 				}

@@ -41,6 +41,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"Unfiled", testUnfiled},
 		{"HostileMessage", testHostileMessage},
 		{"Ledger", testLedger},
+		{"Outcomes", testOutcomes},
 		{"Cursor", testCursor},
 		{"Stats", testStats},
 		{"FailureUndone", testFailureUndone},

@@ -8,11 +8,13 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -37,6 +39,10 @@ type Server struct {
 	uid, gid  int
 	delivered atomic.Int64
 	log       *bytes.Buffer // read after the process has ended
+
+	binary    string
+	authority *authority
+	stop      func() // nil while it is stopped
 }
 
 // Start starts a Dovecot with these users; Password tells what they log in
@@ -65,11 +71,15 @@ func Start(t testing.TB, users ...string) *Server {
 		t.Fatalf("prepare dovecot: %v", err)
 	}
 	// A free port may be taken between asking and Dovecot's start: try again.
+	s.binary = binary
 	for attempt := 1; ; attempt++ {
-		stop, err := s.run(binary)
+		err := s.choosePorts()
+		if err == nil {
+			err = s.Restart()
+		}
 		if err == nil {
 			t.Cleanup(func() {
-				stop()
+				s.Stop()
 				if t.Failed() {
 					t.Logf("dovecot's log:\n%s", s.log)
 				}
@@ -80,6 +90,58 @@ func Start(t testing.TB, users ...string) *Server {
 			t.Fatalf("start dovecot: %v\n%s", err, s.log)
 		}
 	}
+}
+
+// Stop ends Dovecot with all its connections, as a crash of the machine does
+// for its clients. What it serves stays, and Deliver goes on.
+func (s *Server) Stop() {
+	if s.stop != nil {
+		s.stop()
+		s.stop = nil
+	}
+}
+
+// Restart starts a stopped Dovecot on the same ports, and returns once it
+// answers.
+func (s *Server) Restart() error {
+	stop, err := s.run()
+	if err != nil {
+		return fmt.Errorf("run dovecot: %w", err)
+	}
+	s.stop = stop
+	return nil
+}
+
+// SetPassword changes what the user logs in with; it holds for the next login.
+// The new one must differ in length, or Dovecot, which looks at size and whole
+// seconds, may not notice.
+func (s *Server) SetPassword(user, password string) error {
+	if _, ok := s.passwords[user]; !ok {
+		return fmt.Errorf("set password: no user %s", user)
+	}
+	s.passwords[user] = password
+	return s.writePasswords()
+}
+
+// SetCertificate gives the server a certificate of the same authority that ends
+// at end. Dovecot reads it at its next start.
+func (s *Server) SetCertificate(end time.Time) error { return s.authority.issue(s.dir, end) }
+
+// Renumber makes the INBOX of a stopped Dovecot a new one with the same mails,
+// as when it was deleted and restored: a new UIDVALIDITY, UIDs from 1.
+func (s *Server) Renumber(user string) error {
+	for _, pattern := range []string{"dovecot-uidlist", "dovecot.index*"} {
+		files, err := filepath.Glob(filepath.Join(s.Maildir(user), pattern))
+		if err != nil {
+			return err
+		}
+		for _, f := range files {
+			if err := os.Remove(f); err != nil {
+				return fmt.Errorf("renumber %s: %w", user, err)
+			}
+		}
+	}
+	return nil
 }
 
 // Addr returns host:port of the IMAP port, plain and STARTTLS.
@@ -136,17 +198,19 @@ func (s *Server) prepare(users []string) error {
 	if err := os.Chmod(s.dir, 0o755); err != nil {
 		return err
 	}
-	if err := writeCertificates(s.dir); err != nil {
+	var err error
+	if s.authority, err = newAuthority(s.dir); err != nil {
+		return err
+	}
+	if err := s.authority.issue(s.dir, time.Now().Add(24*time.Hour)); err != nil {
 		return err
 	}
 	// The users' own folders are made below it.
 	if err := os.Mkdir(filepath.Join(s.dir, "mail"), 0o755); err != nil {
 		return err
 	}
-	var passwd strings.Builder
 	for _, name := range users {
 		s.passwords[name] = "clave-de-" + name
-		fmt.Fprintf(&passwd, "%s:{PLAIN}%s:%d:%d::%s::\n", name, s.passwords[name], s.uid, s.gid, filepath.Join(s.dir, "mail"))
 		for _, sub := range []string{"", "new", "cur", "tmp"} {
 			path := filepath.Join(s.Maildir(name), sub)
 			if err := os.MkdirAll(path, 0o700); err != nil {
@@ -157,22 +221,31 @@ func (s *Server) prepare(users []string) error {
 			}
 		}
 	}
+	return s.writePasswords()
+}
+
+func (s *Server) writePasswords() error {
+	var passwd strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(s.passwords)) {
+		fmt.Fprintf(&passwd, "%s:{PLAIN}%s:%d:%d::%s::\n", name, s.passwords[name], s.uid, s.gid, filepath.Join(s.dir, "mail"))
+	}
 	return os.WriteFile(filepath.Join(s.dir, "passwd"), []byte(passwd.String()), 0o644)
 }
 
-// run starts the process and waits until it answers on both ports.
-func (s *Server) run(binary string) (stop func(), err error) {
+func (s *Server) choosePorts() error {
 	ports, err := freePorts(2)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s.plain, s.secure = fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
-	config := filepath.Join(s.dir, "dovecot.conf")
-	if err := os.WriteFile(config, []byte(s.config(ports[0], ports[1])), 0o644); err != nil {
-		return nil, err
-	}
+	config := s.config(ports[0], ports[1])
+	return os.WriteFile(filepath.Join(s.dir, "dovecot.conf"), []byte(config), 0o644)
+}
+
+// run starts the process and waits until it answers on both ports.
+func (s *Server) run() (stop func(), err error) {
 	s.log.Reset()
-	cmd := exec.Command(binary, "-F", "-c", config)
+	cmd := exec.Command(s.binary, "-F", "-c", filepath.Join(s.dir, "dovecot.conf"))
 	cmd.Stdout, cmd.Stderr = s.log, s.log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // its children go with it
 	// A child that outlives the master may hold the pipe open.
@@ -237,6 +310,7 @@ first_valid_uid = 1
 first_valid_gid = 1
 disable_plaintext_auth = no
 auth_mechanisms = plain login
+auth_failure_delay = 0 s
 ssl = yes
 ssl_cert = <%[1]s/cert.pem
 ssl_key = <%[1]s/key.pem
@@ -252,6 +326,12 @@ userdb {
 namespace inbox {
   inbox = yes
   separator = /
+}
+# No growing delay after wrong passwords: every client here has one address.
+service anvil {
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
 }
 service imap-login {
   inet_listener imap {

@@ -35,6 +35,7 @@ type Server struct {
 	changed     chan struct{} // closed and renewed at each change of a mailbox
 	logins      atomic.Int64
 	searches    atomic.Int64
+	bearer      *bearerLogin // nil: logins by password
 }
 
 // Start starts a server on a free port of 127.0.0.1 with these users and their

@@ -22,7 +22,7 @@ func (s *session) Login(username, password string) error {
 	now, known := s.server.passwords[username]
 	first := s.server.first[username]
 	s.server.mu.Unlock()
-	if !known || subtle.ConstantTimeCompare([]byte(now), []byte(password)) != 1 {
+	if s.server.bearerLogin() != nil || !known || subtle.ConstantTimeCompare([]byte(now), []byte(password)) != 1 {
 		return imapserver.ErrAuthFailed
 	}
 	return s.SessionIMAP4rev2.Login(username, first)
