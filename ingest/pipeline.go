@@ -10,7 +10,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -74,6 +76,10 @@ type Pipeline struct {
 	o      Options
 	shared map[string]bool
 	memory *semaphore.Weighted
+	ahead  *semaphore.Weighted // mails from servers that were read but are not queued yet
+
+	mu    sync.Mutex
+	lines map[folder]chan struct{} // closed when the last mail of the folder is queued
 }
 
 // New returns a pipeline. It fails if Store, Classifier or Terms is missing.
@@ -99,33 +105,14 @@ func New(o Options) (*Pipeline, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	p := &Pipeline{o: o, shared: map[string]bool{}, memory: semaphore.NewWeighted(o.MemoryBytes)}
+	p := &Pipeline{
+		o: o, shared: map[string]bool{}, lines: map[folder]chan struct{}{},
+		memory: semaphore.NewWeighted(o.MemoryBytes), ahead: semaphore.NewWeighted(int64(2 * runtime.GOMAXPROCS(0))),
+	}
 	for _, d := range o.SharedDomains {
 		p.shared[d] = true
 	}
 	return p, nil
-}
-
-// Take implements [Sink]: Stage, then Commit.
-func (p *Pipeline) Take(ctx context.Context, m Mail) (Pending, error) {
-	s, err := p.Stage(ctx, m)
-	if err != nil {
-		return nil, err
-	}
-	return p.Commit(ctx, s)
-}
-
-// Quarantine implements [Sink]. What could be had of the mail is kept below a
-// header that names its origin and the reason, since the same fragment (or
-// none) of two mails must not make them duplicates of each other.
-func (p *Pipeline) Quarantine(ctx context.Context, m Mail, reason string) (Pending, error) {
-	m.Body, m.Size = fragment(m, reason), 0
-	s, err := p.Stage(ctx, m)
-	if err != nil {
-		return nil, err
-	}
-	s.mail.Quarantine = reason
-	return p.Commit(ctx, s)
 }
 
 // Cursor implements [Sink].
@@ -145,11 +132,19 @@ func (p *Pipeline) Cursor(ctx context.Context, mailbox, folder string) (ticket.C
 // wait for it. It blocks while too much is waiting already. Mails committed
 // from one goroutine are filed in that order.
 func (p *Pipeline) Commit(ctx context.Context, s *Staged) (Pending, error) {
+	w := newPending()
+	if err := p.queue(ctx, s, w); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// queue is Commit to a given pending, which is done unless queue fails.
+func (p *Pipeline) queue(ctx context.Context, s *Staged, w *pending) error {
 	weight := min(s.memory(), p.o.MemoryBytes)
 	if err := p.memory.Acquire(ctx, weight); err != nil {
-		return nil, errors.Join(fmt.Errorf("queue %s: %w", s.m.Origin, err), s.blob.Discard())
+		return errors.Join(fmt.Errorf("queue %s: %w", s.m.Origin, err), s.blob.Discard())
 	}
-	w := &pending{done: make(chan struct{})}
 	var r Result
 	committed := p.o.Store.Submit(ctx, func(tx *store.Tx) (err error) {
 		r, err = p.file(tx, s)
@@ -174,7 +169,7 @@ func (p *Pipeline) Commit(ctx context.Context, s *Staged) (Pending, error) {
 			})
 		}
 	}()
-	return w, nil
+	return nil
 }
 
 func (p *Pipeline) log(ctx context.Context, s *Staged, r Result) {
@@ -192,23 +187,6 @@ func (p *Pipeline) log(ctx context.Context, s *Staged, r Result) {
 		slog.Int64("size", s.size),
 		slog.String("sha256", s.digest.String()),
 	)
-}
-
-// pending is a mail queued for commit.
-type pending struct {
-	done   chan struct{}
-	result Result
-	err    error
-}
-
-// Wait implements [Pending].
-func (w *pending) Wait(ctx context.Context) (Result, error) {
-	select {
-	case <-w.done:
-		return w.result, w.err
-	case <-ctx.Done():
-		return Result{}, ctx.Err()
-	}
 }
 
 // refusalNotice stands in place of the text of a mail that is too large. The

@@ -53,10 +53,11 @@ type Pending interface {
 
 // Sink takes mails. The Pipeline is one; sources see no more of it.
 type Sink interface {
-	// Take reads m.Body to its end and queues the mail for the next commit. It
-	// blocks while too many mails are under way. An error means that the body
-	// could not be read or the store cannot take it: the mail is to be offered
-	// again. One source calls Take for one folder from one goroutine, in the
+	// Take reads m.Body to its end and brings the mail on its way to disk, behind
+	// those of its folder that were taken before. It blocks while too many mails
+	// are under way. An error means that the body could not be read or the store
+	// cannot take it: the mail is to be offered again, and so are those whose
+	// Wait fails. One source calls Take for one folder from one goroutine, in the
 	// order of UIDs.
 	Take(ctx context.Context, m Mail) (Pending, error)
 

@@ -58,65 +58,105 @@ func (p *Pipeline) Stage(ctx context.Context, m Mail) (*Staged, error) {
 }
 
 func (p *Pipeline) stage(ctx context.Context, m Mail) (*Staged, error) {
-	s := &Staged{m: m}
-	d := newDigester()
-	w := p.o.Store.NewBlob(ctx)
-	src := &original{r: m.Body, blob: w, digests: d}
-
-	finish := func() (*store.Blob, error) {
-		if s.blob != nil {
-			return s.blob, nil
-		}
-		// A parser that gave up early must not cost the rest of the original.
-		if _, err := io.Copy(io.Discard, src); err != nil {
-			return nil, err
-		}
-		if err := src.settle(); err != nil {
-			return nil, err
-		}
-		s.digest, s.size = d.original(), src.n
-		var err error
-		s.blob, err = w.Finish(s.digest)
-		return s.blob, err
+	r := p.reading(ctx, m)
+	if err := r.read(); err != nil {
+		return nil, err
 	}
-	abort := func(err error) (*Staged, error) {
-		_ = src.settle() // its error, if any, is the reason or follows from it
-		if s.blob != nil {
-			return nil, errors.Join(err, s.blob.Discard())
-		}
-		return nil, errors.Join(err, w.Abort())
-	}
+	return r.finish()
+}
 
-	o := p.o.Mime
+// reading is a mail on its way to be [Staged]. One goroutine at a time has it:
+// first the one that has the body, for read, then maybe another, for finish.
+type reading struct {
+	p    *Pipeline
+	s    *Staged
+	src  *original
+	blob *store.BlobWriter
+}
+
+func (p *Pipeline) reading(ctx context.Context, m Mail) *reading {
+	r := &reading{p: p, s: &Staged{m: m}, blob: p.o.Store.NewBlob(ctx)}
+	r.src = &original{r: m.Body, blob: r.blob, digests: newDigester()}
+	return r
+}
+
+// read reads the body to its end and parses it. After an error nothing is left
+// of the mail.
+func (r *reading) read() error {
+	m := r.s.m
+	o := r.p.o.Mime
 	o.Reopen = func() (io.ReadCloser, error) {
-		b, err := finish()
-		if err != nil {
+		if err := r.keep(); err != nil {
 			return nil, err
 		}
-		return b.Open()
+		return r.s.blob.Open()
 	}
-	mail, err := parse(src, o)
-	if src.err != nil {
-		err = src.err
+	mail, err := parse(r.src, o)
+	if r.src.err != nil {
+		err = r.src.err
+	}
+	if err == nil {
+		err = r.drain()
+	}
+	if err == nil && m.Size > 0 && r.src.n < m.Size {
+		err = fmt.Errorf("%d of %d bytes: %w", r.src.n, m.Size, io.ErrUnexpectedEOF)
 	}
 	if err != nil {
-		return abort(fmt.Errorf("read %s: %w", m.Origin, err))
+		return r.abort(fmt.Errorf("read %s: %w", m.Origin, err))
 	}
-	if _, err := finish(); err != nil {
-		return abort(fmt.Errorf("keep %s: %w", m.Origin, err))
+	r.s.mail = mail
+	return nil
+}
+
+// drain reads what the parser left: one that gave up early must not cost the
+// rest of the original.
+func (r *reading) drain() error {
+	_, err := io.Copy(io.Discard, r.src)
+	return err
+}
+
+// keep ends the original.
+func (r *reading) keep() error {
+	if r.s.blob != nil {
+		return nil
 	}
-	if m.Size > 0 && s.size < m.Size {
-		return abort(fmt.Errorf("read %s: %d of %d bytes: %w", m.Origin, s.size, m.Size, io.ErrUnexpectedEOF))
+	if err := r.drain(); err != nil {
+		return err
 	}
-	s.mail = mail
-	s.content = d.content(mail)
+	if err := r.src.settle(); err != nil {
+		return err
+	}
+	r.s.digest, r.s.size = r.src.digests.original(), r.src.n
+	var err error
+	r.s.blob, err = r.blob.Finish(r.s.digest)
+	return err
+}
+
+// finish waits for the original to be kept and classifies. After an error
+// nothing is left of the mail.
+func (r *reading) finish() (*Staged, error) {
+	s, p := r.s, r.p
+	if err := r.keep(); err != nil {
+		return nil, r.abort(fmt.Errorf("keep %s: %w", s.m.Origin, err))
+	}
+	mail := s.mail
+	s.content = r.src.digests.content(mail)
 	var doubt string
-	if s.receivedAt, doubt = ReceivedAt(m.ReceivedAt, mail, p.o.Now()); doubt != "" {
+	if s.receivedAt, doubt = ReceivedAt(s.m.ReceivedAt, mail, p.o.Now()); doubt != "" {
 		mail.Warnings = append(mail.Warnings, ticket.Warning{Code: "received-date", Detail: doubt})
 	}
-	s.classification = p.classify(mail, m.Origin.Mailbox)
+	s.classification = p.classify(mail, s.m.Origin.Mailbox)
 	s.body = ticket.Body{Text: mail.Text, HTML: mail.HTML, NewText: mail.NewText}
 	return s, nil
+}
+
+// abort removes what was kept, because of err.
+func (r *reading) abort(err error) error {
+	_ = r.src.settle() // its error, if any, is the reason or follows from it
+	if r.s.blob != nil {
+		return errors.Join(err, r.s.blob.Discard())
+	}
+	return errors.Join(err, r.blob.Abort())
 }
 
 // parse calls the parser and turns a panic into a quarantined mail: one mail

@@ -94,7 +94,7 @@ type Options struct {
 
 	BackoffMin  time.Duration // 1 s: wait after the first failure, doubled each time
 	BackoffMax  time.Duration // 5 min
-	BatchSize   int           // 100, at most 500: UIDs in one FETCH
+	BatchSize   int           // 250, at most 500: UIDs in one FETCH
 	MaxFailures int           // 3: failures at one UID before it is quarantined
 	MaxMail     int64         // 512 MiB: a larger mail is refused: only its header is kept
 
@@ -128,7 +128,7 @@ func (o Options) withDefaults() Options {
 		o.Folders = []string{"INBOX"}
 	}
 	if o.BatchSize == 0 {
-		o.BatchSize = 100
+		o.BatchSize = 250
 	}
 	if o.MaxFailures == 0 {
 		o.MaxFailures = 3

@@ -72,6 +72,9 @@ func (d *decoder) Read(p []byte) (int, error) {
 // fill decodes lines until there is enough, or the source ends.
 func (d *decoder) fill() {
 	for d.err == nil && len(d.out) < decodedChunk {
+		if !d.quoted && d.plainBase64() {
+			continue
+		}
 		line, err := d.src.ReadSlice('\n')
 		if d.quoted {
 			d.quotedLine(line, err)
@@ -89,6 +92,28 @@ func (d *decoder) fill() {
 	}
 }
 
+// plainBase64 decodes the buffered lines without padding in one piece and tells
+// whether there were any.
+func (d *decoder) plainBase64() bool {
+	if d.padded {
+		return false
+	}
+	if d.src.Buffered() == 0 {
+		_, _ = d.src.Peek(1)
+	}
+	b, _ := d.src.Peek(d.src.Buffered())
+	if i := bytes.IndexByte(b, '='); i >= 0 {
+		b = b[:i]
+	}
+	b = b[:bytes.LastIndexByte(b, '\n')+1]
+	if len(b) == 0 {
+		return false
+	}
+	d.base64Chars(b)
+	_, _ = d.src.Discard(len(b))
+	return true
+}
+
 func (d *decoder) base64Line(line []byte) {
 	if d.padded {
 		// Behind the padding come either more chunks, each padded, or text that
@@ -99,10 +124,18 @@ func (d *decoder) base64Line(line []byte) {
 			return
 		}
 	}
-	if d.have == 0 {
-		line = line[d.wholeQuanta(line):]
-	}
-	for _, c := range line {
+	d.base64Chars(line)
+}
+
+func (d *decoder) base64Chars(b []byte) {
+	for len(b) > 0 {
+		if d.have == 0 {
+			if b = b[d.wholeQuanta(b):]; len(b) == 0 {
+				return
+			}
+		}
+		c := b[0]
+		b = b[1:]
 		switch {
 		case base64Char(c):
 			d.padded = false

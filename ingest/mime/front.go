@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 const (
@@ -22,6 +23,8 @@ type front struct {
 	src    *bufio.Reader
 	limits Limits
 	notes  *notes
+
+	buffers *buffers
 
 	out     []byte // mended bytes not yet read
 	outOff  int
@@ -49,10 +52,34 @@ type level struct {
 	closed   bool // its closing boundary was seen: only an epilogue follows
 }
 
+// buffers are what a front needs for the time of one mail.
+type buffers struct {
+	src *bufio.Reader
+	out []byte
+}
+
+// bufferPool saves most of what parsing a small mail allocates.
+var bufferPool = sync.Pool{New: func() any { return &buffers{src: bufio.NewReaderSize(nil, frontBuffer)} }}
+
+// newFront returns a front, to be released when the mail is read.
 func newFront(r io.Reader, l Limits, n *notes) *front {
-	f := &front{limits: l, notes: n, inHeader: true, topHeader: true}
-	f.src = bufio.NewReaderSize(&counter{r: r, f: f}, frontBuffer)
+	f := &front{limits: l, notes: n, inHeader: true, topHeader: true, buffers: bufferPool.Get().(*buffers)}
+	f.src, f.out = f.buffers.src, f.buffers.out[:0]
+	f.src.Reset(&counter{r: r, f: f})
 	return f
+}
+
+// release gives the buffers back. The front must not be used any more.
+func (f *front) release() {
+	b := f.buffers
+	if b == nil {
+		return
+	}
+	if b.src.Reset(nil); cap(f.out) <= 4*frontChunk {
+		b.out = f.out
+	}
+	f.src, f.out, f.buffers = nil, nil, nil
+	bufferPool.Put(b)
 }
 
 // counter counts the source's bytes, remembers its error, and turns bare CR
@@ -82,7 +109,7 @@ func (c *counter) Read(p []byte) (int, error) {
 // drain reads the source to its end.
 func (f *front) drain() {
 	f.done = true
-	f.out, f.outOff = nil, 0
+	f.out, f.outOff = f.out[:0], 0
 	_, _ = io.Copy(io.Discard, f.src)
 }
 
@@ -484,7 +511,40 @@ func (f *front) drainSource() {
 	_, _ = io.Copy(io.Discard, f.src)
 }
 
+// plainLines passes on the buffered body up to the last line that may be a
+// boundary or is not whole, in one piece, and tells whether it did. In base64 no
+// line begins with hyphens, so that this is nearly all of a large mail.
+func (f *front) plainLines() bool {
+	if f.midLine || len(f.stack) > 0 && !f.stack[0].open {
+		return false
+	}
+	if f.src.Buffered() == 0 {
+		_, _ = f.src.Peek(1)
+	}
+	b, _ := f.src.Peek(f.src.Buffered())
+	if bytes.HasPrefix(b, dashes[1:]) {
+		return false
+	}
+	if i := bytes.Index(b, dashes); i >= 0 {
+		b = b[:i+1]
+	} else {
+		b = b[:bytes.LastIndexByte(b, '\n')+1]
+	}
+	if len(b) == 0 {
+		return false
+	}
+	f.passBody(b)
+	_, _ = f.src.Discard(len(b))
+	return true
+}
+
+// dashes begin a boundary, behind the end of the line before.
+var dashes = []byte("\n--")
+
 func (f *front) bodyLine() {
+	if f.plainLines() {
+		return
+	}
 	line, err := f.src.ReadSlice('\n')
 	if len(line) > 0 {
 		if !f.midLine && len(f.stack) > 0 && (err == nil || err == io.EOF) {
@@ -503,7 +563,7 @@ func (f *front) bodyLine() {
 	}
 }
 
-// passBody writes a line or a piece of one, its end held back.
+// passBody writes lines or a piece of one, the last line end held back.
 func (f *front) passBody(line []byte) {
 	if len(f.stack) == 0 {
 		f.out = append(f.out, line...)

@@ -128,16 +128,17 @@ type cutter struct {
 }
 
 func (c *cutter) cut(lines []textLine, subject string, level int) []string {
-	var out, seg []string
+	var out []string
+	var seg []textLine
 	flush := func() {
 		out = append(out, strip(seg)...)
-		seg = nil
+		seg = seg[:0]
 	}
 	for i := 0; i < len(lines); {
 		l := lines[i]
 		if l.key == "" {
 			if l.depth == 0 {
-				seg = append(seg, "")
+				seg = append(seg, textLine{})
 			}
 			i++
 			continue
@@ -188,7 +189,7 @@ func (c *cutter) cut(lines []textLine, subject string, level int) []string {
 			i++
 			continue
 		}
-		seg = append(seg, l.raw)
+		seg = append(seg, l)
 		i++
 	}
 	flush()

@@ -93,6 +93,7 @@ func Parse(r io.Reader, o Options) (*ticket.Mail, error) {
 	limits := o.Limits.withDefaults()
 	n := &notes{max: limits.Warnings}
 	f := newFront(r, limits, n)
+	defer f.release()
 
 	br := bufio.NewReader(f)
 	th, err := textproto.ReadHeader(br)

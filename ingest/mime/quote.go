@@ -211,20 +211,17 @@ func attributionAt(lines []textLine, i int) int {
 	if !attributionStart.MatchString(key) {
 		return 0
 	}
-	joined := ""
+	length := -1
 	for n := 0; n < attributionLines && i+n < len(lines); n++ {
 		l := lines[i+n]
 		if l.key == "" || l.depth != lines[i].depth {
 			return 0
 		}
-		if n > 0 {
-			joined += " "
-		}
-		joined += l.key
-		if len(joined) > 500 {
+		if length += 1 + len(l.key); length > 500 {
 			return 0
 		}
 		if saysWrote(l.key) && attributionEnd.MatchString(l.key) {
+			joined := joinKeys(lines[i : i+n+1])
 			if attributionDate.MatchString(joined) && !attributionNoise.MatchString(joined) {
 				return n + 1
 			}
@@ -232,6 +229,14 @@ func attributionAt(lines []textLine, i int) int {
 		}
 	}
 	return 0
+}
+
+func joinKeys(lines []textLine) string {
+	keys := make([]string, len(lines))
+	for i, l := range lines {
+		keys[i] = l.key
+	}
+	return strings.Join(keys, " ")
 }
 
 // saysWrote spares most lines the costly patterns.
@@ -251,23 +256,10 @@ func foldLine(s string) string {
 	if len(s) > 2000 {
 		s = clip(s, 2000)
 	}
-	if isASCIIString(s) {
-		s = strings.ToLower(s)
+	if folded, ok := foldLatin(s); ok {
+		s = folded
 	} else {
-		s = mojibake.Replace(s)
-		s = strings.Map(func(r rune) rune {
-			switch {
-			case unicode.Is(unicode.Mn, r) || r == '\u200b' || r == '\u200e' || r == '\u200f':
-				return -1
-			case unicode.IsSpace(r):
-				return ' '
-			case r == '–' || r == '—':
-				return '-'
-			case r == '’':
-				return '\''
-			}
-			return unicode.ToLower(r)
-		}, norm.NFKD.String(s))
+		s = foldFull(s)
 	}
 	s = strings.ReplaceAll(s, "*", "")
 	if strings.Contains(s, "  ") || strings.ContainsAny(s, "\t\n") || strings.HasPrefix(s, " ") || strings.HasSuffix(s, " ") {
@@ -276,13 +268,80 @@ func foldLine(s string) string {
 	return s
 }
 
+func foldFull(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.Is(unicode.Mn, r) || r == '\u200b' || r == '\u200e' || r == '\u200f':
+			return -1
+		case unicode.IsSpace(r):
+			return ' '
+		case r == '–' || r == '—':
+			return '-'
+		case r == '’':
+			return '\''
+		}
+		return unicode.ToLower(r)
+	}, norm.NFKD.String(mojibake.Replace(s)))
+}
+
 var mojibake = strings.NewReplacer("Ã¡", "a", "Ã©", "e", "Ã\u00ad", "i", "Ã³", "o", "Ãº", "u", "Ã±", "n", "Ã£", "a", "Ã§", "c", "Â\u00a0", " ", "Â ", " ")
 
-func isASCIIString(s string) bool {
+// baseLetter folds the letters of Spanish with accents as the full folding does;
+// ok is false for any other character.
+func baseLetter(r rune) (base rune, ok bool) {
+	switch r {
+	case 'á', 'Á':
+		return 'a', true
+	case 'é', 'É':
+		return 'e', true
+	case 'í', 'Í':
+		return 'i', true
+	case 'ó', 'Ó':
+		return 'o', true
+	case 'ú', 'Ú', 'ü', 'Ü':
+		return 'u', true
+	case 'ñ', 'Ñ':
+		return 'n', true
+	case '\u00a0':
+		return ' ', true
+	case '¿', '¡':
+		return r, true
+	}
+	return 0, false
+}
+
+// foldLatin folds a line of ASCII and Spanish letters, nearly every one, without
+// the tables of Unicode. It is false for lines with other characters.
+func foldLatin(s string) (string, bool) {
+	plain := true
 	for i := range len(s) {
 		if s[i] >= utf8.RuneSelf {
-			return false
+			plain = false
+			break
 		}
 	}
-	return true
+	if plain {
+		return strings.ToLower(s), true
+	}
+	var sb strings.Builder
+	sb.Grow(len(s))
+	for _, r := range s {
+		if r < utf8.RuneSelf {
+			c := byte(r)
+			switch {
+			case 'A' <= c && c <= 'Z':
+				c += 'a' - 'A'
+			case '\t' <= c && c <= '\r':
+				c = ' '
+			}
+			sb.WriteByte(c)
+			continue
+		}
+		base, ok := baseLetter(r)
+		if !ok {
+			return "", false
+		}
+		sb.WriteRune(base)
+	}
+	return sb.String(), true
 }

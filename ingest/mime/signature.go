@@ -75,12 +75,12 @@ func dropBanners(lines []textLine) []textLine {
 
 // strip drops signature and disclaimers of one stretch of text that the sender
 // wrote himself.
-func strip(seg []string) []string {
+func strip(seg []textLine) []string {
+	seg = cutDashes(seg)
 	keys := make([]string, len(seg))
-	for i, s := range seg {
-		keys[i] = foldLine(s)
+	for i, l := range seg {
+		keys[i] = l.key
 	}
-	seg, keys = cutDashes(seg, keys)
 	keep := make([]bool, len(seg))
 	for i := range keep {
 		keep[i] = true
@@ -93,29 +93,26 @@ func strip(seg []string) []string {
 	}
 	dropContacts(keys, keep)
 	out := make([]string, 0, len(seg))
-	for i, s := range seg {
+	for i, l := range seg {
 		if keep[i] {
-			out = append(out, s)
+			out = append(out, l.raw)
 		}
 	}
 	return out
 }
 
 // cutDashes cuts at "-- ", the mark of a signature (RFC 3676 section 4.3).
-func cutDashes(seg, keys []string) ([]string, []string) {
-	cut, below := -1, 0
-	for i := len(keys) - 1; i >= 0 && below <= signatureLines; i-- {
-		if keys[i] == "--" && strings.TrimSpace(seg[i]) == "--" {
+func cutDashes(seg []textLine) []textLine {
+	cut, below := len(seg), 0
+	for i := len(seg) - 1; i >= 0 && below <= signatureLines; i-- {
+		if seg[i].key == "--" && strings.TrimSpace(seg[i].raw) == "--" {
 			cut = i
 		}
-		if keys[i] != "" {
+		if seg[i].key != "" {
 			below++
 		}
 	}
-	if cut >= 0 {
-		return seg[:cut], keys[:cut]
-	}
-	return seg, keys
+	return seg[:cut]
 }
 
 // dropDisclaimers drops the paragraphs that open like a disclaimer. What also

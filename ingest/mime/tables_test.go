@@ -196,3 +196,14 @@ func TestNewText(t *testing.T) {
 		})
 	}
 }
+
+// TestFoldLatin: the short way folds as the long one does.
+func TestFoldLatin(t *testing.T) {
+	for r := rune(0); r < 0x180; r++ {
+		s := "é" + string(r) + "y"
+		short, ok := foldLatin(s)
+		if long := foldFull(s); ok && short != long {
+			t.Errorf("%q: %q, in full %q", s, short, long)
+		}
+	}
+}
