@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -10,11 +9,9 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -162,69 +159,9 @@ func daemonStats(db string) (stats store.Stats, err error) {
 	return stats, json.Unmarshal(stdout.Bytes(), &stats)
 }
 
-// tail keeps a failure readable.
-func tail(s string) string { return s[max(0, len(s)-4000):] }
-
-// process is `radicado serve`, whose log can be read while it runs.
-type process struct {
-	cmd  *exec.Cmd
-	done chan struct{} // its log has ended
-
-	mu  sync.Mutex
-	log bytes.Buffer
-}
-
 func (d *faultDesk) start(t *testing.T) *process {
 	t.Helper()
-	p := &process{cmd: radicado(context.Background(), "serve", "--config", d.config), done: make(chan struct{})}
-	out, err := p.cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		defer close(p.done)
-		lines := bufio.NewScanner(out)
-		lines.Buffer(nil, 1<<20)
-		for lines.Scan() {
-			p.mu.Lock()
-			p.log.Write(append(lines.Bytes(), '\n'))
-			p.mu.Unlock()
-		}
-	}()
-	t.Cleanup(p.kill)
-	return p
-}
-
-// kill ends it as a power cut does, and waits for it.
-func (p *process) kill() {
-	_ = p.cmd.Process.Kill() // it may have ended
-	<-p.done
-	_ = p.cmd.Wait()
-}
-
-// stop ends it as an operator does.
-func (p *process) stop(t *testing.T) {
-	t.Helper()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-p.done:
-	case <-time.After(30 * time.Second):
-		t.Fatal("the daemon does not end on SIGTERM")
-	}
-	if err := p.cmd.Wait(); err != nil {
-		t.Errorf("the daemon ended with %v:\n%s", err, tail(p.text()))
-	}
-}
-
-func (p *process) text() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.log.String()
+	return startProcess(t, d.config, nil)
 }
 
 // said reports whether each of the mailboxes has a line in the log behind its

@@ -10,11 +10,13 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
 
-// manager is a service manager that listens at an address.
+// manager is a service manager that listens at an address. It receives "" where
+// nothing comes.
 func manager(t *testing.T, address string) (getenv func(string) string, receive func() string) {
 	t.Helper()
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: address, Net: "unixgram"})
@@ -26,12 +28,12 @@ func manager(t *testing.T, address string) (getenv func(string) string, receive 
 	return func(k string) string { return env[k] }, func() string {
 		t.Helper()
 		b := make([]byte, 4096)
-		if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
-			t.Fatal(err)
+		if err := conn.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+			t.Error(err)
 		}
 		n, err := conn.Read(b)
 		if err != nil {
-			t.Fatalf("nothing is told: %v", err)
+			t.Errorf("nothing is told: %v", err)
 		}
 		return string(b[:n])
 	}
@@ -118,5 +120,46 @@ func TestSystemdSilent(t *testing.T) {
 		return map[string]string{"NOTIFY_SOCKET": path + ".none"}[k]
 	}); err == nil {
 		t.Error("a manager that is not there is no error")
+	}
+}
+
+// TestSystemdProcess holds what a service manager is told by the daemon as a
+// process of its own, from its start to SIGTERM.
+func TestSystemdProcess(t *testing.T) {
+	t.Parallel()
+	e := newEmbedded(t)
+	address := filepath.Join(t.TempDir(), "notify")
+	_, receive := manager(t, address)
+	p := startProcess(t, e.config, nil, "NOTIFY_SOCKET="+address, "WATCHDOG_USEC=200000", "WATCHDOG_PID=")
+	told := make(chan string, 1000)
+	go func() { // reads at all times, as a service manager does
+		defer close(told)
+		for {
+			state := receive()
+			told <- state
+			if state == "" || strings.HasPrefix(state, "STOPPING=1") {
+				return
+			}
+		}
+	}()
+	next := func(want string) {
+		t.Helper()
+		for state := range told {
+			if strings.Contains(state, want) {
+				return
+			}
+		}
+		t.Fatalf("the service manager is not told %s; the log ends:\n%s", want, tail(p.text()))
+	}
+	next("READY=1")
+	next("WATCHDOG=1")
+	next("WATCHDOG=1")
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	next("STOPPING=1")
+	<-p.done
+	if err := p.cmd.Wait(); err != nil {
+		t.Errorf("the daemon ended with %v", err)
 	}
 }

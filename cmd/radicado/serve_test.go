@@ -8,10 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -20,73 +18,6 @@ import (
 	"radicado/testdata/mailgen"
 	"radicado/ticket"
 )
-
-// daemon is `radicado serve` as a process of its own.
-type daemon struct {
-	cmd   *exec.Cmd
-	filed chan string // a line of the log for each mail filed
-	log   *bytes.Buffer
-	done  chan struct{}
-}
-
-func startDaemon(t *testing.T, config string) *daemon {
-	t.Helper()
-	d := &daemon{cmd: radicado(context.Background(), "serve", "--config", config), filed: make(chan string, 10_000), log: new(bytes.Buffer), done: make(chan struct{})}
-	out, err := d.cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := d.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		defer close(d.done)
-		lines := bufio.NewScanner(out)
-		for lines.Scan() {
-			fmt.Fprintln(d.log, lines.Text())
-			if strings.Contains(lines.Text(), `msg="mail filed"`) {
-				d.filed <- lines.Text()
-			}
-		}
-	}()
-	t.Cleanup(func() { d.cmd.Process.Kill() })
-	return d
-}
-
-// wait returns once n more mails are filed.
-func (d *daemon) wait(t *testing.T, n int, limit time.Duration) []string {
-	t.Helper()
-	var lines []string
-	timeout := time.After(limit)
-	for len(lines) < n {
-		select {
-		case l := <-d.filed:
-			lines = append(lines, l)
-		case <-timeout:
-			t.Fatalf("%d of %d mails are filed after %v", len(lines), n, limit)
-		case <-d.done:
-			t.Fatalf("the daemon ended:\n%s", d.log)
-		}
-	}
-	return lines
-}
-
-// stop ends the daemon as an operator does and returns its log.
-func (d *daemon) stop(t *testing.T) string {
-	t.Helper()
-	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-d.done:
-	case <-time.After(30 * time.Second):
-		t.Fatal("the daemon does not end on SIGTERM")
-	}
-	if err := d.cmd.Wait(); err != nil {
-		t.Errorf("the daemon ended with %v:\n%s", err, d.log)
-	}
-	return d.log.String()
-}
 
 // expected is what must become of one mail of the test.
 type expected struct {

@@ -48,8 +48,9 @@ func (h filedHandler) Enabled(context.Context, slog.Level) bool { return true }
 // WithAttrs implements slog.Handler.
 func (h filedHandler) WithAttrs([]slog.Attr) slog.Handler { return h }
 
-// startEmbedded serves soporte and a mailbox pqrsa, whose password is wrong.
-func startEmbedded(t *testing.T, getenv func(string) string) *embedded {
+// newEmbedded starts the IMAP server and writes a configuration for soporte and
+// a mailbox pqrsa, whose password is wrong.
+func newEmbedded(t *testing.T) *embedded {
 	t.Helper()
 	server, err := imaptest.Start(map[string]string{"soporte": "clave-uno", "pqrsa": "clave-dos"})
 	if err != nil {
@@ -68,6 +69,13 @@ func startEmbedded(t *testing.T, getenv func(string) string) *embedded {
 	if err := os.WriteFile(e.config, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return e
+}
+
+// startEmbedded serves what newEmbedded makes.
+func startEmbedded(t *testing.T, getenv func(string) string) *embedded {
+	t.Helper()
+	e := newEmbedded(t)
 	if getenv == nil {
 		getenv = func(string) string { return "" }
 	}
