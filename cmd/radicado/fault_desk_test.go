@@ -53,7 +53,7 @@ var faultMailboxes = []string{"soporte", "pqrsa"}
 func newFaultDesk(t *testing.T, after, db string) *faultDesk {
 	t.Helper()
 	server := dovecottest.Start(t, faultMailboxes...)
-	d := newFaultDeskOn(t, server, server.TLSAddr(), after, db)
+	d := newFaultDeskOn(t, server, after, db)
 	d.server = server
 	return d
 }
@@ -64,9 +64,16 @@ var faultServers = map[string]func(t testing.TB) servertest.Server{
 	"cyrus":   func(t testing.TB) servertest.Server { return cyrustest.Start(t, faultMailboxes...) },
 }
 
-// newFaultDeskOn is newFaultDesk on a running server, which is reached by TLS
-// at addr. after is with the server's name of the folder.
-func newFaultDeskOn(t *testing.T, host servertest.Server, addr, after, db string) *faultDesk {
+// newFaultDeskOn is newFaultDesk on any running server. after is with the
+// server's name of the folder.
+func newFaultDeskOn(t *testing.T, host servertest.Server, after, db string) *faultDesk {
+	t.Helper()
+	return newFaultDeskThrough(t, host, func(string) string { return host.TLSAddr() }, after, db, "")
+}
+
+// newFaultDeskThrough is newFaultDeskOn where each mailbox reaches the server by
+// an address of its own; more is further configuration of its IMAP.
+func newFaultDeskThrough(t *testing.T, host servertest.Server, addr func(mailbox string) string, after, db, more string) *faultDesk {
 	t.Helper()
 	d := &faultDesk{host: host, dir: t.TempDir(), db: db, delivered: map[string]deliveredMail{}}
 	if db == "" {
@@ -79,8 +86,8 @@ func newFaultDeskOn(t *testing.T, host servertest.Server, addr, after, db string
 		if err := os.WriteFile(filepath.Join(d.dir, m+".pass"), []byte(host.Password(m)), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(&config, "[[mailbox]]\nname = %q\naddress = \"%s@example.com\"\n[mailbox.imap]\nserver = %q\nca_file = %q\nusername = %q\npassword_file = \"%s.pass\"\nafter = %q\npoll = \"1s\"\n",
-			m, m, addr, host.CAFile(), m, m, after)
+		fmt.Fprintf(&config, "[[mailbox]]\nname = %q\naddress = \"%s@example.com\"\n[mailbox.imap]\nserver = %q\nca_file = %q\nusername = %q\npassword_file = \"%s.pass\"\nafter = %q\npoll = \"1s\"\n%s",
+			m, m, addr(m), host.CAFile(), m, m, after, more)
 	}
 	if err := os.WriteFile(d.config, []byte(config.String()), 0o600); err != nil {
 		t.Fatal(err)

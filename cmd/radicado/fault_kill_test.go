@@ -39,7 +39,7 @@ func TestFaultKill(t *testing.T) {
 				if after == "move" {
 					after += ":" + host.Folder("Procesados")
 				}
-				killRounds(t, newFaultDeskOn(t, host, host.TLSAddr(), after, ""), after, rounds)
+				killRounds(t, newFaultDeskOn(t, host, after, ""), after, rounds)
 			})
 		}
 	}

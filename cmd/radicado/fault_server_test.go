@@ -17,7 +17,7 @@ func TestFaultServer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			host := start(t)
-			surviveServer(t, newFaultDeskOn(t, host, host.TLSAddr(), "seen", ""))
+			surviveServer(t, newFaultDeskOn(t, host, "seen", ""))
 		})
 	}
 }
