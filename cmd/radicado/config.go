@@ -109,8 +109,9 @@ type IMAPConfig struct {
 	PasswordFile string   `toml:"password_file" doc:"File that holds the password; read anew at each login. \"$CREDENTIALS_DIRECTORY/NAME\" is a systemd credential; no other variable is known."`
 	PasswordEnv  string   `toml:"password_env" doc:"Environment variable that holds the password, instead of a file."`
 	Folders      []string `toml:"folders" doc:"Folders to take, default [\"INBOX\"]."`
-	After        string   `toml:"after" doc:"What to do with a mail once it is stored: \"seen\" (default), \"none\", or \"move:FOLDER\"."`
+	After        string   `toml:"after" doc:"What to do with a mail once it is stored: \"seen\" (default), \"none\", or \"move:FOLDER\". FOLDER is as the server names it: Cyrus and Courier often have all below INBOX, such as INBOX.Procesados."`
 	Poll         Duration `toml:"poll" doc:"How often to look where IDLE is missing or silent, default \"30s\". From 1s."`
+	Timeout      Duration `toml:"timeout" doc:"How long the server may send nothing while an answer is due before it is given up for dead and called anew, default \"1m\". From 1s."`
 
 	OAuth2 *OAuth2Config `toml:"oauth2" doc:"Login by OAuth2, instead of a password; see docs/operations.md."`
 }
@@ -266,6 +267,9 @@ func (c *Config) complete(dir string) {
 		}
 		if m.IMAP.Poll == 0 {
 			m.IMAP.Poll = Duration(30 * time.Second)
+		}
+		if m.IMAP.Timeout == 0 {
+			m.IMAP.Timeout = Duration(time.Minute)
 		}
 		resolve(&m.IMAP.CAFile)
 		resolve(&m.IMAP.PasswordFile)
@@ -427,6 +431,9 @@ func (c *IMAPConfig) validate(key string, bad, warn func(key, format string, arg
 	}
 	if time.Duration(c.Poll) < time.Second {
 		bad(key+".poll", "want 1s or more")
+	}
+	if time.Duration(c.Timeout) < time.Second {
+		bad(key+".timeout", "want 1s or more")
 	}
 }
 

@@ -15,7 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"radicado/ingest/imap/cyrustest"
 	"radicado/ingest/imap/dovecottest"
+	"radicado/ingest/imap/servertest"
 	"radicado/store"
 	"radicado/ticket"
 )
@@ -26,7 +28,8 @@ const faultLimit = 60 * time.Second
 // faultDesk is a desk over a real server in which a test breaks things: what
 // was delivered to it, and its configuration.
 type faultDesk struct {
-	server *dovecottest.Server
+	host   servertest.Server
+	server *dovecottest.Server // host, if it is a Dovecot, whose files can be looked at
 	dir    string
 	db     string
 	config string
@@ -46,7 +49,30 @@ var faultMailboxes = []string{"soporte", "pqrsa"}
 // "" for one in the test's folder.
 func newFaultDesk(t *testing.T, after, db string) *faultDesk {
 	t.Helper()
-	d := &faultDesk{server: dovecottest.Start(t, faultMailboxes...), dir: t.TempDir(), db: db, delivered: map[string]deliveredMail{}}
+	server := dovecottest.Start(t, faultMailboxes...)
+	d := newFaultDeskOn(t, server, after, db)
+	d.server = server
+	return d
+}
+
+// faultServers are the makes of servers that faults are tried with.
+var faultServers = map[string]func(t testing.TB) servertest.Server{
+	"dovecot": func(t testing.TB) servertest.Server { return dovecottest.Start(t, faultMailboxes...) },
+	"cyrus":   func(t testing.TB) servertest.Server { return cyrustest.Start(t, faultMailboxes...) },
+}
+
+// newFaultDeskOn is newFaultDesk on any running server. after is with the
+// server's name of the folder.
+func newFaultDeskOn(t *testing.T, host servertest.Server, after, db string) *faultDesk {
+	t.Helper()
+	return newFaultDeskThrough(t, host, func(string) string { return host.TLSAddr() }, after, db, "")
+}
+
+// newFaultDeskThrough is newFaultDeskOn where each mailbox reaches the server by
+// an address of its own; more is further configuration of its IMAP.
+func newFaultDeskThrough(t *testing.T, host servertest.Server, addr func(mailbox string) string, after, db, more string) *faultDesk {
+	t.Helper()
+	d := &faultDesk{host: host, dir: t.TempDir(), db: db, delivered: map[string]deliveredMail{}}
 	if db == "" {
 		d.db = filepath.Join(d.dir, "desk.db")
 	}
@@ -54,11 +80,11 @@ func newFaultDesk(t *testing.T, after, db string) *faultDesk {
 	var config strings.Builder
 	fmt.Fprintf(&config, "[store]\npath = %q\n[web]\nlisten = \"127.0.0.1:0\"\n", d.db)
 	for _, m := range faultMailboxes {
-		if err := os.WriteFile(filepath.Join(d.dir, m+".pass"), []byte(d.server.Password(m)), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(d.dir, m+".pass"), []byte(host.Password(m)), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(&config, "[[mailbox]]\nname = %q\naddress = \"%s@example.com\"\n[mailbox.imap]\nserver = %q\nca_file = %q\nusername = %q\npassword_file = \"%s.pass\"\nafter = %q\npoll = \"1s\"\n",
-			m, m, d.server.TLSAddr(), d.server.CAFile(), m, m, after)
+		fmt.Fprintf(&config, "[[mailbox]]\nname = %q\naddress = \"%s@example.com\"\n[mailbox.imap]\nserver = %q\nca_file = %q\nusername = %q\npassword_file = \"%s.pass\"\nafter = %q\npoll = \"1s\"\n%s",
+			m, m, addr(m), host.CAFile(), m, m, after, more)
 	}
 	if err := os.WriteFile(d.config, []byte(config.String()), 0o600); err != nil {
 		t.Fatal(err)
@@ -75,7 +101,7 @@ func (d *faultDesk) deliver(mailbox string, n, size int) error {
 		id, raw := faultMail(mailbox, k, size)
 		d.delivered[id] = deliveredMail{mailbox: mailbox, size: len(raw)}
 		d.mu.Unlock()
-		if err := d.server.Deliver(mailbox, raw); err != nil {
+		if err := d.host.Deliver(mailbox, raw); err != nil {
 			return err
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"radicado/ingest/imap/dovecottest"
+	"radicado/ingest/imap/servertest"
 )
 
 // mountTmpfs mounts a file system of its own. Only root may.
@@ -21,7 +21,7 @@ func mountTmpfs(t *testing.T, size string) string {
 	dir := t.TempDir()
 	out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size, "radicado-test", dir).CombinedOutput()
 	if err != nil {
-		if os.Getuid() == 0 && os.Getenv(dovecottest.RequireServers) == "1" {
+		if os.Getuid() == 0 && os.Getenv(servertest.RequireServers) == "1" {
 			t.Fatalf("mount: %v: %s", err, out)
 		}
 		t.Skipf("a file system of its own needs root and the right to mount: %v: %s", err, out)

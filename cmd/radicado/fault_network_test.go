@@ -17,24 +17,21 @@ import (
 )
 
 // TestFaultNetwork puts a bad network between a real server and the whole way
-// of a mail. It runs in this process, since the configuration has no word for
-// how long a silent server is borne.
+// of a mail, at the exact place where it hurts, which toxiproxy cannot hit. It
+// runs in this process.
 func TestFaultNetwork(t *testing.T) {
 	t.Parallel()
 	const inLiteral = "BODY[]"
 	cases := []struct {
 		name  string
 		fault imaptest.Fault
-		again bool // it takes another connection
 	}{
-		{"cut-greeting", imaptest.Fault{Cut: true, Once: true}, true},
-		{"cut-literal", imaptest.Fault{Trigger: inLiteral, After: 20_000, Cut: true, Once: true}, true},
-		{"cut-between", imaptest.Fault{Trigger: inLiteral, After: 150_000, Cut: true, Once: true}, true},
-		{"reset-literal", imaptest.Fault{Trigger: inLiteral, After: 70_000, Reset: true, Once: true}, true},
-		{"stall-literal", imaptest.Fault{Trigger: inLiteral, After: 20_000, Stall: true, Once: true}, true},
-		{"stall-login", imaptest.Fault{After: 150, Stall: true, Once: true}, true},
-		{"latency", imaptest.Fault{Delay: 20 * time.Millisecond}, false},
-		{"drip", imaptest.Fault{Trigger: inLiteral, Delay: time.Millisecond, Drip: 700}, false},
+		{"cut-greeting", imaptest.Fault{Cut: true, Once: true}},
+		{"cut-literal", imaptest.Fault{Trigger: inLiteral, After: 20_000, Cut: true, Once: true}},
+		{"cut-between", imaptest.Fault{Trigger: inLiteral, After: 150_000, Cut: true, Once: true}},
+		{"reset-literal", imaptest.Fault{Trigger: inLiteral, After: 70_000, Reset: true, Once: true}},
+		{"stall-literal", imaptest.Fault{Trigger: inLiteral, After: 20_000, Stall: true, Once: true}},
+		{"stall-login", imaptest.Fault{After: 150, Stall: true, Once: true}},
 	}
 	var users []string
 	for _, c := range cases {
@@ -112,8 +109,8 @@ func TestFaultNetwork(t *testing.T) {
 				if err := s.Close(); err != nil {
 					t.Error(err)
 				}
-				if n := proxy.Connections(); n > 1 != c.again {
-					t.Errorf("%d connections: the fault did not strike, or a slow server was given up", n)
+				if n := proxy.Connections(); n < 2 {
+					t.Errorf("%d connections: the fault did not strike", n)
 				}
 				if n := reportDelivered(t, db, delivered); n != 0 {
 					t.Errorf("%d mails were taken twice and recognised; want 0", n)

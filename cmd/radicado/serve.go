@@ -166,6 +166,8 @@ func (a *App) source(m MailboxConfig, maxMail int64, staleAfter time.Duration, l
 		Folders:  c.Folders,
 		After:    after,
 		Poll:     time.Duration(c.Poll),
+		Stall:    time.Duration(c.Timeout),
+		Dial:     min(15*time.Second, time.Duration(c.Timeout)),
 		MaxMail:  maxMail,
 		Logger:   log,
 	}

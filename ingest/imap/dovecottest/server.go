@@ -1,15 +1,9 @@
-// Package dovecottest runs a real Dovecot for tests: Maildirs, a password file
-// and a certificate of its own authority, on free ports of 127.0.0.1. It does
-// not touch the machine's configuration.
+// Package dovecottest runs a real Dovecot for tests, on Maildirs and a password
+// file.
 package dovecottest
 
 import (
-	"bytes"
-	"context"
-	"crypto/tls"
 	"fmt"
-	"maps"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -18,32 +12,20 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
+
+	"radicado/ingest/imap/servertest"
 )
-
-// RequireServers is the environment variable that, set to 1, turns the skip for
-// want of a server into a failure.
-const RequireServers = "RADICADO_REQUIRE_SERVERS"
-
-// startTime bounds how long Dovecot may take to answer.
-const startTime = 20 * time.Second
 
 // Server is a running Dovecot.
 type Server struct {
-	dir       string
-	plain     string
-	secure    string
-	passwords map[string]string
-	uid, gid  int
+	*servertest.Base
+	users     []string
 	delivered atomic.Int64
-	log       *bytes.Buffer // read after the process has ended
-
-	binary    string
-	authority *authority
-	stop      func() // nil while it is stopped
 }
+
+var _ servertest.Server = (*Server)(nil)
 
 // Start starts a Dovecot with these users; Password tells what they log in
 // with. It is stopped when the test ends. Without Dovecot the test is skipped.
@@ -53,83 +35,38 @@ func Start(t testing.TB, users ...string) *Server {
 	if err != nil {
 		binary = "/usr/sbin/dovecot" // not in every PATH
 		if _, err = os.Stat(binary); err != nil {
-			if os.Getenv(RequireServers) == "1" {
-				t.Fatalf("no dovecot, and %s=1: apt-get install dovecot-imapd", RequireServers)
-			}
-			t.Skip("no dovecot: apt-get install dovecot-imapd")
+			servertest.Missing(t, "dovecot", "apt-get install dovecot-imapd")
 		}
 	}
-	// Not t.TempDir: its path may be too long for a socket (108 bytes), and as
-	// root Dovecot's own users must be able to enter it.
-	dir, err := os.MkdirTemp("", "dc")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	s := &Server{dir: dir, passwords: make(map[string]string), log: &bytes.Buffer{}}
-	if err := s.prepare(users); err != nil {
+	s := &Server{Base: servertest.NewBase(t, users), users: users}
+	if err := s.prepare(); err != nil {
 		t.Fatalf("prepare dovecot: %v", err)
 	}
-	// A free port may be taken between asking and Dovecot's start: try again.
-	s.binary = binary
-	for attempt := 1; ; attempt++ {
-		err := s.choosePorts()
-		if err == nil {
-			err = s.Restart()
-		}
-		if err == nil {
-			t.Cleanup(func() {
-				s.Stop()
-				if t.Failed() {
-					t.Logf("dovecot's log:\n%s", s.log)
-				}
-			})
-			return s
-		}
-		if attempt == 3 {
-			t.Fatalf("start dovecot: %v\n%s", err, s.log)
-		}
-	}
-}
-
-// Stop ends Dovecot with all its connections, as a crash of the machine does
-// for its clients. What it serves stays, and Deliver goes on.
-func (s *Server) Stop() {
-	if s.stop != nil {
-		s.stop()
-		s.stop = nil
-	}
-}
-
-// Restart starts a stopped Dovecot on the same ports, and returns once it
-// answers.
-func (s *Server) Restart() error {
-	stop, err := s.run()
-	if err != nil {
-		return fmt.Errorf("run dovecot: %w", err)
-	}
-	s.stop = stop
-	return nil
+	config := filepath.Join(s.Dir, "dovecot.conf")
+	s.Launch(t, func(plain, secure int) error {
+		return os.WriteFile(config, []byte(s.config(plain, secure)), 0o644)
+	}, func() *exec.Cmd { return exec.Command(binary, "-F", "-c", config) })
+	return s
 }
 
 // SetPassword changes what the user logs in with; it holds for the next login.
 // The new one must differ in length, or Dovecot, which looks at size and whole
 // seconds, may not notice.
 func (s *Server) SetPassword(user, password string) error {
-	if _, ok := s.passwords[user]; !ok {
-		return fmt.Errorf("set password: no user %s", user)
+	if err := s.Base.SetPassword(user, password); err != nil {
+		return err
 	}
-	s.passwords[user] = password
 	return s.writePasswords()
 }
 
-// SetCertificate gives the server a certificate of the same authority that ends
-// at end. Dovecot reads it at its next start.
-func (s *Server) SetCertificate(end time.Time) error { return s.authority.issue(s.dir, end) }
+// Folder returns the name itself.
+func (s *Server) Folder(name string) string { return name }
 
-// Renumber makes the INBOX of a stopped Dovecot a new one with the same mails,
-// as when it was deleted and restored: a new UIDVALIDITY, UIDs from 1.
+// Renumber makes the INBOX a new one with the same mails, as when it was deleted
+// and restored: a new UIDVALIDITY, UIDs from 1. A running Dovecot is restarted.
 func (s *Server) Renumber(user string) error {
+	running := s.Running()
+	s.Stop()
 	for _, pattern := range []string{"dovecot-uidlist", "dovecot.index*"} {
 		files, err := filepath.Glob(filepath.Join(s.Maildir(user), pattern))
 		if err != nil {
@@ -141,28 +78,19 @@ func (s *Server) Renumber(user string) error {
 			}
 		}
 	}
-	return nil
+	if !running {
+		return nil
+	}
+	return s.Restart()
 }
 
-// Addr returns host:port of the IMAP port, plain and STARTTLS.
-func (s *Server) Addr() string { return s.plain }
-
-// TLSAddr returns host:port of the IMAPS port.
-func (s *Server) TLSAddr() string { return s.secure }
-
-// CAFile returns the path of the authority's certificate, in PEM.
-func (s *Server) CAFile() string { return filepath.Join(s.dir, "ca.pem") }
-
-// Password returns what the user logs in with, "" if there is no such user.
-func (s *Server) Password(user string) string { return s.passwords[user] }
-
 // Maildir returns the path of a user's INBOX.
-func (s *Server) Maildir(user string) string { return filepath.Join(s.dir, "mail", user) }
+func (s *Server) Maildir(user string) string { return filepath.Join(s.Dir, "mail", user) }
 
 // Deliver puts a mail into a user's INBOX as a delivery agent does: written to
 // tmp/, then renamed into new/.
 func (s *Server) Deliver(user string, raw []byte) error {
-	if _, ok := s.passwords[user]; !ok {
+	if !slices.Contains(s.users, user) {
 		return fmt.Errorf("deliver: no user %s", user)
 	}
 	dir := s.Maildir(user)
@@ -171,7 +99,7 @@ func (s *Server) Deliver(user string, raw []byte) error {
 	if err := os.WriteFile(tmp, raw, 0o600); err != nil {
 		return fmt.Errorf("deliver to %s: %w", user, err)
 	}
-	if err := os.Chown(tmp, s.uid, s.gid); err != nil {
+	if err := os.Chown(tmp, s.UID, s.GID); err != nil {
 		return fmt.Errorf("deliver to %s: %w", user, err)
 	}
 	if err := os.Rename(tmp, filepath.Join(dir, "new", name)); err != nil {
@@ -180,43 +108,18 @@ func (s *Server) Deliver(user string, raw []byte) error {
 	return nil
 }
 
-func (s *Server) prepare(users []string) error {
-	s.uid, s.gid = os.Getuid(), os.Getgid()
-	if s.uid == 0 {
-		// Dovecot refuses to open mail as root: its own user "nobody" serves.
-		nobody, err := user.Lookup("nobody")
-		if err != nil {
-			return err
-		}
-		if s.uid, err = strconv.Atoi(nobody.Uid); err != nil {
-			return err
-		}
-		if s.gid, err = strconv.Atoi(nobody.Gid); err != nil {
-			return err
-		}
-	}
-	if err := os.Chmod(s.dir, 0o755); err != nil {
-		return err
-	}
-	var err error
-	if s.authority, err = newAuthority(s.dir); err != nil {
-		return err
-	}
-	if err := s.authority.issue(s.dir, time.Now().Add(24*time.Hour)); err != nil {
-		return err
-	}
+func (s *Server) prepare() error {
 	// The users' own folders are made below it.
-	if err := os.Mkdir(filepath.Join(s.dir, "mail"), 0o755); err != nil {
+	if err := os.Mkdir(filepath.Join(s.Dir, "mail"), 0o755); err != nil {
 		return err
 	}
-	for _, name := range users {
-		s.passwords[name] = "clave-de-" + name
+	for _, name := range s.users {
 		for _, sub := range []string{"", "new", "cur", "tmp"} {
 			path := filepath.Join(s.Maildir(name), sub)
 			if err := os.MkdirAll(path, 0o700); err != nil {
 				return err
 			}
-			if err := os.Chown(path, s.uid, s.gid); err != nil {
+			if err := os.Chown(path, s.UID, s.GID); err != nil {
 				return err
 			}
 		}
@@ -226,56 +129,10 @@ func (s *Server) prepare(users []string) error {
 
 func (s *Server) writePasswords() error {
 	var passwd strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(s.passwords)) {
-		fmt.Fprintf(&passwd, "%s:{PLAIN}%s:%d:%d::%s::\n", name, s.passwords[name], s.uid, s.gid, filepath.Join(s.dir, "mail"))
+	for _, name := range s.users {
+		fmt.Fprintf(&passwd, "%s:{PLAIN}%s:%d:%d::%s::\n", name, s.Password(name), s.UID, s.GID, filepath.Join(s.Dir, "mail"))
 	}
-	return os.WriteFile(filepath.Join(s.dir, "passwd"), []byte(passwd.String()), 0o644)
-}
-
-func (s *Server) choosePorts() error {
-	ports, err := freePorts(2)
-	if err != nil {
-		return err
-	}
-	s.plain, s.secure = fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
-	config := s.config(ports[0], ports[1])
-	return os.WriteFile(filepath.Join(s.dir, "dovecot.conf"), []byte(config), 0o644)
-}
-
-// run starts the process and waits until it answers on both ports.
-func (s *Server) run() (stop func(), err error) {
-	s.log.Reset()
-	cmd := exec.Command(s.binary, "-F", "-c", filepath.Join(s.dir, "dovecot.conf"))
-	cmd.Stdout, cmd.Stderr = s.log, s.log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // its children go with it
-	// A child that outlives the master may hold the pipe open.
-	cmd.WaitDelay = 5 * time.Second
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	ended := make(chan struct{})
-	go func() {
-		_ = cmd.Wait() // its end is what is waited for, not its status
-		close(ended)
-	}()
-	stop = func() {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
-		select {
-		case <-ended:
-		case <-time.After(5 * time.Second):
-			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-			<-ended
-		}
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), startTime)
-	defer cancel()
-	for _, addr := range []string{s.plain, s.secure} {
-		if err := answers(ctx, addr, addr == s.secure, ended); err != nil {
-			stop()
-			return nil, fmt.Errorf("wait for %s: %w", addr, err)
-		}
-	}
-	return stop, nil
+	return os.WriteFile(filepath.Join(s.Dir, "passwd"), []byte(passwd.String()), 0o644)
 }
 
 func (s *Server) config(plain, secure int) string {
@@ -342,61 +199,5 @@ service imap-login {
     ssl = yes
   }
 }
-%[6]s`, s.dir, internal, login, plain, secure, chroot)
-}
-
-// freePorts asks for ports that nobody listens on.
-func freePorts(n int) ([]int, error) {
-	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close() // all at once at the end, so that no two are the same
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
-}
-
-// answers connects again and again until an IMAP greeting comes.
-func answers(ctx context.Context, addr string, secure bool, ended <-chan struct{}) error {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := greeting(addr, secure)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-ended:
-			return fmt.Errorf("the process ended; last: %w", err)
-		case <-tick.C:
-		}
-	}
-}
-
-func greeting(addr string, secure bool) error {
-	conn, err := net.DialTimeout("tcp", addr, time.Second)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
-		return err
-	}
-	if secure {
-		// Only to see it answer: tests verify by CAFile.
-		conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
-	}
-	head := make([]byte, 4)
-	if _, err := conn.Read(head); err != nil {
-		return err
-	}
-	if string(head) != "* OK" {
-		return fmt.Errorf("greeting begins with %q", head)
-	}
-	return nil
+%[6]s`, s.Dir, internal, login, plain, secure, chroot)
 }

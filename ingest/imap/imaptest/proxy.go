@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"sync"
-	"time"
 )
 
 // Proxy stands between a client and a server and does what bad networks and
@@ -34,10 +33,6 @@ type Fault struct {
 	Cut bool
 	// Reset ends the client's side with a TCP reset then.
 	Reset bool
-	// Delay passes on all that comes then in pieces of at most Drip bytes, each
-	// after this time; Drip 0 is whatever was read at once.
-	Delay time.Duration
-	Drip  int
 	// Stall passes nothing on from then, but keeps the connection.
 	Stall bool
 	// Inject is sent to the client then, once, before the rest.
@@ -49,7 +44,7 @@ type Fault struct {
 }
 
 func (f Fault) set() bool {
-	return f.Cut || f.Stall || f.Reset || f.Delay > 0 || f.Inject != "" || f.Flood != ""
+	return f.Cut || f.Stall || f.Reset || f.Inject != "" || f.Flood != ""
 }
 
 // NewProxy starts a proxy to target on a free port of 127.0.0.1.
@@ -140,9 +135,6 @@ func (p *Proxy) toClient(client, server net.Conn, fault Fault) {
 			}
 		}
 		if armed && int64(n) >= left {
-			if fault.Delay > 0 {
-				left = int64(n) // what is late is not lost
-			}
 			if _, err := client.Write(b[:left]); err != nil {
 				return
 			}
@@ -179,8 +171,6 @@ func (p *Proxy) strike(client, server net.Conn, fault Fault) bool {
 				return false
 			}
 		}
-	case fault.Delay > 0:
-		slowly(client, server, fault)
 	case fault.Reset:
 		if tcp, ok := client.(*net.TCPConn); ok {
 			_ = tcp.SetLinger(0) // Close then sends RST
@@ -190,20 +180,4 @@ func (p *Proxy) strike(client, server net.Conn, fault Fault) bool {
 	}
 	server.Close()
 	return false
-}
-
-// slowly passes on in small pieces or late, until one side goes away.
-func slowly(client, server net.Conn, fault Fault) {
-	size := fault.Drip
-	if size == 0 {
-		size = 4096
-	}
-	buf := make([]byte, size)
-	for {
-		n, err := server.Read(buf)
-		time.Sleep(fault.Delay) // this is the fault itself
-		if _, werr := client.Write(buf[:n]); err != nil || werr != nil {
-			return
-		}
-	}
 }

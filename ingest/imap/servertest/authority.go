@@ -1,4 +1,4 @@
-package dovecottest
+package servertest
 
 import (
 	"crypto/ecdsa"
