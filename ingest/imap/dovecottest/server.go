@@ -153,6 +153,12 @@ func (s *Server) TLSAddr() string { return s.secure }
 // CAFile returns the path of the authority's certificate, in PEM.
 func (s *Server) CAFile() string { return filepath.Join(s.dir, "ca.pem") }
 
+// Certificate returns the server's certificate and key, for a proxy that takes
+// its place.
+func (s *Server) Certificate() (tls.Certificate, error) {
+	return tls.LoadX509KeyPair(filepath.Join(s.dir, "cert.pem"), filepath.Join(s.dir, "key.pem"))
+}
+
 // Password returns what the user logs in with, "" if there is no such user.
 func (s *Server) Password(user string) string { return s.passwords[user] }
 
