@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -8,7 +9,10 @@ import (
 	"hash"
 	"io"
 	"runtime/debug"
+	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"radicado/ingest/mime"
@@ -67,12 +71,16 @@ func (p *Pipeline) stage(ctx context.Context, m Mail) (*Staged, error) {
 		if _, err := io.Copy(io.Discard, src); err != nil {
 			return nil, err
 		}
+		if err := src.settle(); err != nil {
+			return nil, err
+		}
 		s.digest, s.size = d.original(), src.n
 		var err error
 		s.blob, err = w.Finish(s.digest)
 		return s.blob, err
 	}
 	abort := func(err error) (*Staged, error) {
+		_ = src.settle() // its error, if any, is the reason or follows from it
 		if s.blob != nil {
 			return nil, errors.Join(err, s.blob.Discard())
 		}
@@ -179,14 +187,30 @@ func ReceivedAt(server time.Time, mail *ticket.Mail, now time.Time) (at time.Tim
 	return now, "no usable Received or Date field; now is used"
 }
 
-// original passes a body on while it goes to the blob and the digests.
+// original passes a body on while it goes to the blob and the digests. Of a
+// large mail these are fed by a goroutine of their own, so that hashing and
+// compressing go on beside the parser.
 type original struct {
 	r       io.Reader
 	blob    *store.BlobWriter
 	digests *digester
 	n       int64
 	err     error // of reading or keeping, other than io.EOF
+
+	work chan []byte   // full buffers on their way to the goroutine; nil before it is started
+	free chan []byte   // buffers to fill
+	kept chan struct{} // closed when the goroutine has ended
+	fate atomic.Pointer[error]
 }
+
+const (
+	// besideFrom is the size from which a mail gets a goroutine: for small ones
+	// it costs more than it brings.
+	besideFrom = 128 << 10
+	// besideBuffers of besideSize each are all that waits for the goroutine.
+	besideBuffers = 4
+	besideSize    = 64 << 10
+)
 
 // Read implements io.Reader. After an error of the store nothing more is read,
 // and Stage reports it whatever the parser makes of it.
@@ -197,9 +221,8 @@ func (o *original) Read(b []byte) (int, error) {
 	n, err := o.r.Read(b)
 	if n > 0 {
 		o.n += int64(n)
-		o.digests.Write(b[:n])
-		if _, werr := o.blob.Write(b[:n]); werr != nil {
-			o.err = fmt.Errorf("keep original: %w", werr)
+		if kerr := o.keep(b[:n]); kerr != nil {
+			o.err = fmt.Errorf("keep original: %w", kerr)
 			return n, o.err
 		}
 	}
@@ -209,14 +232,76 @@ func (o *original) Read(b []byte) (int, error) {
 	return n, err
 }
 
+func (o *original) keep(b []byte) error {
+	if o.n < besideFrom {
+		return o.write(b)
+	}
+	if o.work == nil {
+		o.work, o.free, o.kept = make(chan []byte, besideBuffers), make(chan []byte, besideBuffers), make(chan struct{})
+		for range besideBuffers {
+			o.free <- make([]byte, 0, besideSize)
+		}
+		go o.keepBeside()
+	}
+	for len(b) > 0 {
+		buf := <-o.free
+		if fate := o.fate.Load(); fate != nil {
+			return *fate
+		}
+		n := min(len(b), besideSize)
+		o.work <- append(buf[:0], b[:n]...)
+		b = b[n:]
+	}
+	return nil
+}
+
+// keepBeside is the goroutine. It takes everything that is sent, also after an
+// error, so that the reader never waits for it in vain.
+func (o *original) keepBeside() {
+	defer close(o.kept)
+	for b := range o.work {
+		if o.fate.Load() == nil {
+			if err := o.write(b); err != nil {
+				o.fate.Store(&err)
+			}
+		}
+		o.free <- b
+	}
+}
+
+func (o *original) write(b []byte) error {
+	o.digests.Write(b)
+	_, err := o.blob.Write(b)
+	return err
+}
+
+// settle waits until everything read is kept. Nothing may be read after it.
+func (o *original) settle() error {
+	if o.work != nil {
+		close(o.work)
+		<-o.kept
+		o.work = nil
+		o.r = bytes.NewReader(nil)
+	}
+	if fate := o.fate.Load(); fate != nil {
+		return fmt.Errorf("keep original: %w", *fate)
+	}
+	return nil
+}
+
 // digester computes both digests of an original in one pass.
 type digester struct {
 	canonical io.Writer
 	whole     hash.Hash
-	bodyPart  hash.Hash
+	bodyPart  hash.Hash // of the body's first [bodyPrefix] bytes
+	bodySize  int64
 	inBody    bool
 	lineStart bool // within the header, the last byte ended a line
 }
+
+// bodyPrefix is how much of a body's bytes its content digest covers; what lies
+// behind is covered by the parts' own digests.
+const bodyPrefix = 256 << 10
 
 func newDigester() *digester {
 	d := &digester{whole: sha256.New(), bodyPart: sha256.New(), lineStart: true}
@@ -234,11 +319,17 @@ func (d *digester) original() (sum ticket.Digest) {
 }
 
 // content returns a digest of what stays the same when one mail travels to two
-// mailboxes: Message-ID, author, date, subject and the body's bytes, but no
-// trace fields (RFC 5321 section 4.4). It is zero without a Message-ID, since
-// nothing then tells two mails with one wording from one mail sent twice.
+// mailboxes: Message-ID, author, date, subject, the beginning and the length of
+// the body, its text and all parts' digests, but no trace fields (RFC 5321 section 4.4).
+// It is zero without a Message-ID, since nothing then tells two mails with one
+// wording from one mail sent twice, and where neither the parser nor the
+// beginning covers the whole body.
 func (d *digester) content(m *ticket.Mail) (sum ticket.Digest) {
 	if m.MessageID == "" {
+		return sum
+	}
+	unread := m.Quarantine != "" || slices.ContainsFunc(m.Warnings, func(w ticket.Warning) bool { return w.Lost })
+	if unread && d.bodySize > bodyPrefix {
 		return sum
 	}
 	h := sha256.New()
@@ -246,11 +337,14 @@ func (d *digester) content(m *ticket.Mail) (sum ticket.Digest) {
 	if m.Date != nil {
 		date = m.Date.UTC().Format(time.RFC3339)
 	}
-	for _, field := range []string{"radicado content 1", m.MessageID, m.From.Address, date, m.Subject} {
+	for _, field := range []string{"radicado content 1", m.MessageID, m.From.Address, date, m.Subject, strconv.FormatInt(d.bodySize, 10), m.Text, m.HTML} {
 		io.WriteString(h, field)
 		h.Write([]byte{0})
 	}
 	h.Write(d.bodyPart.Sum(nil))
+	for _, a := range m.Attachments {
+		h.Write(a.SHA256[:])
+	}
 	h.Sum(sum[:0])
 	return sum
 }
@@ -264,7 +358,7 @@ func (s splitter) Write(b []byte) (int, error) {
 	d := s.d
 	d.whole.Write(b)
 	if d.inBody {
-		d.bodyPart.Write(b)
+		d.writeBody(b)
 		return len(b), nil
 	}
 	for i := 0; i < len(b); i++ {
@@ -273,7 +367,7 @@ func (s splitter) Write(b []byte) (int, error) {
 		case '\n':
 			if d.lineStart {
 				d.inBody = true
-				d.bodyPart.Write(b[i+1:])
+				d.writeBody(b[i+1:])
 				return len(b), nil
 			}
 			d.lineStart = true
@@ -282,6 +376,13 @@ func (s splitter) Write(b []byte) (int, error) {
 		}
 	}
 	return len(b), nil
+}
+
+func (d *digester) writeBody(b []byte) {
+	if room := bodyPrefix - d.bodySize; room > 0 {
+		d.bodyPart.Write(b[:min(room, int64(len(b)))])
+	}
+	d.bodySize += int64(len(b))
 }
 
 // tolerant ends a body where its source fails, for mails in quarantine.

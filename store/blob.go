@@ -45,22 +45,36 @@ type pendingRecord struct {
 
 // BlobWriter streams an original into the store. It belongs to one goroutine,
 // must not be used inside a function given to Update, and ends with Finish or
-// Abort. It holds two chunks at most: one being filled, one on its way to disk.
+// Abort. It holds one chunk being filled and at most [maxFlying] on their way to
+// disk.
 type BlobWriter struct {
 	s   *Store
 	ctx context.Context
 	enc *zstd.Encoder // nil once done
 
-	buf    *[]byte      // compressed, not yet a full chunk
-	flying *[]byte      // chunk on its way to disk
-	ack    <-chan error // of flying
+	buf    *[]byte  // compressed, not yet a full chunk
+	flying []flight // chunks on their way to disk, the oldest first
 
-	id     uint64 // 0 until a chunk is on its way
+	id     uint64 // 0 until a chunk is stored; the committer's while any is flying
 	chunks int
 	size   int64
 	stored int64
 	err    error
 }
+
+// maxFlying bounds the chunks of one original on their way to disk. Those that
+// wait together share a commit: one at a time, a large original would cost a
+// sync of the disk each 256 KiB.
+const maxFlying = 6
+
+// flight is a chunk on its way to disk.
+type flight struct {
+	buf *[]byte
+	ack <-chan error
+}
+
+// errFirstChunk ends the chunks behind a first one that was not stored.
+var errFirstChunk = errors.New("a chunk before it was not stored")
 
 // Blob is a written original that is not attached yet. It is for one goroutine.
 type Blob struct {
@@ -122,7 +136,7 @@ func (w *BlobWriter) Finish(d ticket.Digest) (*Blob, error) {
 		if len(*w.buf) > 0 {
 			w.flush()
 		}
-		w.land()
+		w.landAll()
 	}
 	if w.err != nil {
 		err := w.err
@@ -139,7 +153,7 @@ func (w *BlobWriter) Abort() error {
 	if w.enc == nil {
 		return nil
 	}
-	w.land()
+	w.landAll()
 	w.release()
 	if w.err == nil {
 		w.err = errBlobDone
@@ -185,19 +199,21 @@ func (c *chunker) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// flush sends the chunk in buf on its way. While it is written the next one is
-// compressed.
+// flush sends the chunk in buf on its way. While it is written the next ones
+// are compressed.
 func (w *BlobWriter) flush() {
-	w.land()
+	if len(w.flying) == maxFlying {
+		w.land()
+	}
 	if w.err != nil {
 		return
 	}
-	w.flying, w.buf = w.buf, chunkBuffers.Get().(*[]byte)
-	data, id, index := *w.flying, w.id, w.chunks
+	full, index := w.buf, w.chunks
+	w.buf = chunkBuffers.Get().(*[]byte)
 	w.chunks++
-	w.stored += int64(len(data))
-	w.ack = w.s.Submit(w.ctx, func(tx *Tx) error {
-		if id == 0 {
+	w.stored += int64(len(*full))
+	ack := w.s.Submit(w.ctx, func(tx *Tx) error {
+		if index == 0 {
 			next, err := tx.next(bucketChunks)
 			if err != nil {
 				return err
@@ -210,32 +226,37 @@ func (w *BlobWriter) flush() {
 				return err
 			}
 			w.s.setLive(w, next)
-			return tx.putChunk(next, index, data)
+			return tx.putChunk(next, index, *full)
 		}
-		return tx.putChunk(id, index, data)
+		// The first chunk ran before in this goroutine, but its transaction may
+		// have failed.
+		if w.id == 0 || tx.get(bucketPending, seqKey(w.id)) == nil {
+			return errFirstChunk
+		}
+		return tx.putChunk(w.id, index, *full)
 	})
+	w.flying = append(w.flying, flight{full, ack})
 }
 
-// land waits for the chunk on its way.
+// land waits for the oldest chunk on its way.
 func (w *BlobWriter) land() {
-	if w.ack == nil {
-		return
-	}
-	err := <-w.ack
-	w.ack = nil
-	*w.flying = (*w.flying)[:0]
-	chunkBuffers.Put(w.flying)
-	w.flying = nil
+	f := w.flying[0]
+	w.flying = slices.Delete(w.flying, 0, 1)
+	err := <-f.ack
+	*f.buf = (*f.buf)[:0]
+	chunkBuffers.Put(f.buf)
 	if err != nil {
-		if w.chunks == 1 {
-			w.s.dropLive(w, w.id)
-			w.id = 0 // nothing was written
-		}
 		w.fail(err)
 		return
 	}
 	if hook := w.s.o.hooks.afterChunk; hook != nil {
 		hook()
+	}
+}
+
+func (w *BlobWriter) landAll() {
+	for len(w.flying) > 0 {
+		w.land()
 	}
 }
 

@@ -1,7 +1,7 @@
 // Package mailgen writes mails for benchmarks and load tests: a mix like a
-// desk's, the same for the same seed. Sizes: 60 % short texts, 25 % HTML of
-// 20 to 60 kB, 12 % with an attachment of 0.1 to 1 MB, 3 % with a scan of 5 to
-// 15 MB.
+// desk's, the same for the same seed: 60 % short texts, 25 % HTML of 20 to 60 kB,
+// 12 % with an attachment and 0.1 to 1 MB, 3 % with a scan and 5 to 15 MB. The
+// sizes are those of the mails, in base64.
 package mailgen
 
 import (
@@ -30,10 +30,13 @@ func Write(w io.Writer, seed uint64, n int) error {
 	case p < 85:
 		return writeMail(w, r, n, 20_000+r.IntN(40_000), 0)
 	case p < 97:
-		return writeMail(w, r, n, 0, 100_000+r.IntN(900_000))
+		return writeMail(w, r, n, 0, decoded(100_000+r.IntN(900_000)))
 	}
-	return writeMail(w, r, n, 0, 5_000_000+r.IntN(10_000_000))
+	return writeMail(w, r, n, 0, decoded(5_000_000+r.IntN(10_000_000)))
 }
+
+// decoded returns how many bytes become so many in base64 with CRLF every 76.
+func decoded(encoded int) int { return encoded / 78 * 57 }
 
 // WriteText writes the n-th mail of a seed as a short text.
 func WriteText(w io.Writer, seed uint64, n int) error {
