@@ -50,17 +50,10 @@ type latency struct{ total, ours, oursMedian time.Duration }
 func measureLatency(t *testing.T, mails int, large bool, limits latency) {
 	d := newFaultDesk(t, "seen", "")
 	w := watchServer(t, d.server)
-	config, err := os.ReadFile(d.config)
-	if err != nil {
-		t.Fatal(err)
-	}
 	// soporte is watched; pqrsa goes to the server itself. IDLE has to tell: the
 	// default time between two polls is longer than most of a short run.
-	text := strings.Replace(string(config), d.server.TLSAddr(), w.addr(), 1)
-	text = strings.ReplaceAll(text, `poll = "1s"`, `poll = "30s"`)
-	if err := os.WriteFile(d.config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	d.reconfigure(t, `poll = "1s"`, `poll = "30s"`, -1)
+	d.reconfigure(t, d.server.TLSAddr(), w.addr(), 1)
 	p := d.start(t)
 	p.waitSaid(t, 0, `msg="imap connected"`)
 	d.mustDeliver(t, 3, 0) // the first ones pay for new connections and files
@@ -148,6 +141,19 @@ func largeMail(t *testing.T) []byte {
 		t.Fatal(err)
 	}
 	return regexp.MustCompile(`(?m)^Message-ID: .*\n`).ReplaceAll(b.Bytes(), nil)
+}
+
+// reconfigure changes the first n occurrences, all if n < 0, of a text in the
+// configuration.
+func (d *faultDesk) reconfigure(t *testing.T, from, to string, n int) {
+	t.Helper()
+	config, err := os.ReadFile(d.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(d.config, []byte(strings.Replace(string(config), from, to, n)), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // mustDeliverRaw delivers a mail of the test's own.
