@@ -118,6 +118,7 @@ func TestSoak(t *testing.T) {
 	}{
 		{"goroutines", metricOf("go_goroutines"), 1, func(v float64) float64 { return v + float64(form.counts) }},
 		{"file descriptors", metricOf("process_open_fds"), 1, func(v float64) float64 { return v + float64(form.counts) }},
+		{"live heap (half of next_gc_bytes), MiB", func(s soakSample) float64 { return metricOf("go_memstats_next_gc_bytes")(s) / 2 }, 1 << 20, form.mostMemory},
 		{"heap in use, MiB", metricOf("go_memstats_heap_inuse_bytes"), 1 << 20, form.mostMemory},
 		{"anonymous memory (RssAnon), MiB", func(s soakSample) float64 { return s.anonymous }, 1 << 20, form.mostMemory},
 		{"mapped pages of the database (RssFile), MiB", func(s soakSample) float64 { return s.mapped }, 1 << 20, nil},
@@ -126,7 +127,7 @@ func TestSoak(t *testing.T) {
 		}, 1, nil},
 	} {
 		before, after := median(second, m.value), median(last, m.value)
-		t.Logf("%-44s second quarter %8.1f  last quarter %8.1f", m.what, before/m.unit, after/m.unit)
+		t.Logf("%-44s%s", m.what, quarters(samples, m.value, m.unit))
 		if m.most != nil && after > m.most(before) {
 			t.Errorf("%s: the median rose from %.1f in the second quarter to %.1f in the last", m.what, before/m.unit, after/m.unit)
 		}
@@ -213,6 +214,15 @@ func metricOf(name string) func(soakSample) float64 {
 		}
 		return v
 	}
+}
+
+// quarters shows the median of each quarter.
+func quarters(samples []soakSample, value func(soakSample) float64, unit float64) string {
+	var b strings.Builder
+	for i := range 4 {
+		fmt.Fprintf(&b, " %9.1f", median(samples[i*len(samples)/4:(i+1)*len(samples)/4], value)/unit)
+	}
+	return b.String()
 }
 
 func median(samples []soakSample, value func(soakSample) float64) float64 {
