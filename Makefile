@@ -2,7 +2,7 @@
 GO ?= go
 FUZZTIME ?= 30s
 
-.PHONY: help build test race soak bench fuzz golden lint demo ci
+.PHONY: help build test race soak latency bench fuzz golden lint demo ci
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
@@ -16,8 +16,11 @@ test: ## run all tests
 race: ## run all tests with the race detector
 	$(GO) test -race ./...
 
-soak: ## run the long form of the fault tests: 200 kills for each after-store action
-	RADICADO_SOAK=1 RADICADO_REQUIRE_SERVERS=1 $(GO) test -v -count 1 -timeout 60m -run '^TestFault' ./cmd/radicado
+soak: ## run the long forms: 200 kills for each after-store action, 50,000 mails in flat memory
+	RADICADO_SOAK=1 RADICADO_REQUIRE_SERVERS=1 $(GO) test -v -count 1 -timeout 60m -run '^Test(Fault|Soak)' ./cmd/radicado
+
+latency: ## measure delivery to ticket on Dovecot, 300 mails, on a machine that does nothing else
+	RADICADO_SOAK=1 RADICADO_REQUIRE_SERVERS=1 $(GO) test -v -count 1 -run '^TestLatency$$' ./cmd/radicado
 
 bench: ## run all benchmarks, six times each, into bench.txt for benchstat
 	$(GO) test -run '^$$' -bench . -benchmem -count 6 ./... | tee bench.txt

@@ -122,6 +122,9 @@ func TestOpenForeignFiles(t *testing.T) {
 	checkAndClose(t, s)
 }
 
+// TestMain fails if a test leaves a goroutine running.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
 func TestNoGoroutineStays(t *testing.T) {
 	ignore := goleak.IgnoreCurrent()
 	s, err := Open(filepath.Join(t.TempDir(), "radicado.db"), Options{})
