@@ -3,6 +3,7 @@ package ingest
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"radicado/store"
 	"radicado/ticket"
@@ -103,6 +104,9 @@ func (p *Pipeline) fileMessage(tx *store.Tx, s *Staged, earlier ticket.Message) 
 	f := ticket.Filing{
 		Mailbox: s.m.Origin.Mailbox, ReceivedAt: s.receivedAt, StoredAt: p.o.Now(), Origin: s.m.Origin, Original: s.digest,
 	}
+	if e, ok := opened(earlier); ok && p.o.OneTicket {
+		return p.share(tx, s, earlier, e, f)
+	}
 	verdict, err := p.thread(tx, s, earlier)
 	if err != nil {
 		return Result{}, err
@@ -132,7 +136,7 @@ func (p *Pipeline) fileMessage(tx *store.Tx, s *Staged, earlier ticket.Message) 
 		f.Ticket = n
 		t, events = ticket.Open(ticket.Opening{
 			Number: n, Mail: s.mail, Filing: f, Digest: msg.Digest, Classification: s.classification,
-			Links: verdict.links, Review: verdict.review,
+			Links: verdict.links, Review: verdict.review, ReceiptBy: verdict.receiptBy,
 		}, p.o.Terms)
 	}
 	f.Ticket = t.Number
@@ -152,6 +156,43 @@ func (p *Pipeline) fileMessage(tx *store.Tx, s *Staged, earlier ticket.Message) 
 		}
 	}
 	if err := tx.PutMessage(&msg, body); err != nil {
+		return Result{}, fmt.Errorf("put message: %w", err)
+	}
+	return Result{Disposition: f.Disposition, Ticket: t, Digest: msg.Digest}, nil
+}
+
+// opened returns the filing by which a message opened its first ticket.
+func opened(m ticket.Message) (ticket.Filing, bool) {
+	for _, f := range m.Filings {
+		if f.Disposition.Opens() && !f.Ticket.IsZero() {
+			return f, true
+		}
+	}
+	return ticket.Filing{}, false
+}
+
+// share files a mail in the ticket that it opened when it came to another
+// mailbox. A refused mail stays refused: its source must leave it where it is.
+func (p *Pipeline) share(tx *store.Tx, s *Staged, msg ticket.Message, first, f ticket.Filing) (Result, error) {
+	t, err := tx.Ticket(first.Ticket)
+	if err != nil {
+		return Result{}, fmt.Errorf("ticket %s of the first copy: %w", first.Ticket, err)
+	}
+	f.Ticket, f.Disposition, f.Reason = t.Number, ticket.DispositionCopy, "the same mail came to "+first.Mailbox
+	if s.m.TooLarge {
+		f.Disposition = ticket.DispositionRefused
+	}
+	petitions := func(mailbox string) bool { return slices.Contains(p.o.Petitions, mailbox) }
+	t, events := t.Share(f, msg.Digest, s.classification, petitions, p.o.Terms)
+	if err := tx.AttachBlob(s.blob); err != nil {
+		return Result{}, fmt.Errorf("attach original: %w", err)
+	}
+	s.attached = true
+	msg.Filings = append(msg.Filings[:len(msg.Filings):len(msg.Filings)], f)
+	if err := tx.PutTicket(&t, events...); err != nil {
+		return Result{}, fmt.Errorf("put ticket %s: %w", t.Number, err)
+	}
+	if err := tx.PutMessage(&msg, nil); err != nil {
 		return Result{}, fmt.Errorf("put message: %w", err)
 	}
 	return Result{Disposition: f.Disposition, Ticket: t, Digest: msg.Digest}, nil

@@ -36,6 +36,15 @@ type Options struct {
 	// ones open a new ticket linked to it. Default 30 days.
 	ReopenWithin time.Duration
 
+	// OneTicket lets a mail that came to several mailboxes have one ticket, see
+	// [ticket.Ticket.Share]; otherwise each mailbox has its own, linked.
+	OneTicket bool
+
+	// Petitions names the mailboxes of the desk that answers peticiones, quejas,
+	// reclamos, sugerencias and apelaciones; the shared ticket of such a type
+	// lies there, of another type elsewhere.
+	Petitions []string
+
 	// SharedDomains are mail providers whose users have nothing in common, so
 	// that a sender's domain says nothing about his organisation. Default
 	// [DefaultSharedDomains].

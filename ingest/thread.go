@@ -23,6 +23,7 @@ type verdict struct {
 	open        bool           // opens one
 	links       []ticket.Link
 	review      string
+	receiptBy   ticket.Number // the ticket that acknowledges the mail, if another opened by it does
 }
 
 // thread decides where a mail belongs, in this order: a Message-ID that it
@@ -40,6 +41,9 @@ func (p *Pipeline) thread(tx *store.Tx, s *Staged, earlier ticket.Message) (verd
 			v.links = append(v.links, ticket.Link{Number: f.Ticket, Kind: ticket.LinkSameMail})
 			v.reason = "the same mail came to " + f.Mailbox
 		}
+	}
+	if f, ok := opened(earlier); ok {
+		v.receiptBy = f.Ticket
 	}
 	automatic := s.mail.Automatic != ticket.NotAutomatic
 	if s.m.TooLarge {

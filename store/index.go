@@ -37,6 +37,9 @@ func (e *entries) count(name, value string) { e.counts = append(e.counts, count{
 func checkedTicketEntries(t *ticket.Ticket) (entries, error) {
 	err := errors.Join(checkName("mailbox", t.Mailbox), checkName("type", string(t.Type)), checkName("status", string(t.Status)),
 		checkName("assignee", t.Assignee))
+	for _, m := range t.AlsoIn {
+		err = errors.Join(err, checkName("mailbox", m))
+	}
 	if err != nil {
 		return entries{}, err
 	}
@@ -51,6 +54,9 @@ func ticketEntries(t *ticket.Ticket) entries {
 	e.add(indexQueue, order, nil)
 	e.add(indexDue, order[2:], []byte{order[0], order[1]})
 	e.add(indexMailbox, withOrder(appendString(nil, t.Mailbox)), nil)
+	for _, m := range t.AlsoIn { // found there too, counted once
+		e.add(indexMailbox, withOrder(appendString(nil, m)), nil)
+	}
 	e.add(indexType, withOrder(appendString(nil, string(t.Type))), nil)
 	e.add(indexStatus, withOrder(appendString(nil, string(t.Status))), nil)
 	e.add(indexPriority, withOrder([]byte{priority}), nil)

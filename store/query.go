@@ -36,7 +36,7 @@ type Filter struct {
 	Status      []ticket.Status
 	Type        []ticket.Type
 	Priority    []ticket.Priority
-	Mailbox     string
+	Mailbox     string    // tickets of its desk, and those whose first mail came to it too
 	Assignee    *string   // "" is nobody's
 	DueBefore   time.Time // zero: any
 	Review      *bool
@@ -310,7 +310,7 @@ func (m *matcher) ticket(t *ticket.Ticket) bool {
 	return (len(f.Status) == 0 || slices.Contains(f.Status, t.Status)) &&
 		(len(f.Type) == 0 || slices.Contains(f.Type, t.Type)) &&
 		(len(f.Priority) == 0 || slices.Contains(f.Priority, t.Priority)) &&
-		(f.Mailbox == "" || f.Mailbox == t.Mailbox) &&
+		(f.Mailbox == "" || f.Mailbox == t.Mailbox || slices.Contains(t.AlsoIn, f.Mailbox)) &&
 		(f.Assignee == nil || *f.Assignee == t.Assignee) &&
 		(f.DueBefore.IsZero() || t.Due.Before(f.DueBefore)) &&
 		(f.Review == nil || *f.Review == t.Review) &&

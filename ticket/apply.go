@@ -32,6 +32,7 @@ type Opening struct {
 	Classification Classification
 	Links          []Link
 	Review         string // why a lead should look, "" if only the classification decides
+	ReceiptBy      Number // see [Ticket]
 }
 
 // Open makes a ticket from its first message and returns it with its first
@@ -60,6 +61,7 @@ func Open(o Opening, terms Terms) (Ticket, []Event) {
 		Messages:       1,
 		Attachments:    len(o.Mail.Attachments),
 		Links:          o.Links,
+		ReceiptBy:      o.ReceiptBy,
 		Classification: c,
 	}
 	t.addParticipants(o.Mail)
@@ -170,9 +172,9 @@ func (t Ticket) Apply(c Change, by Actor, at time.Time, terms Terms) (Ticket, []
 		if reason == "" {
 			return was, nil, fmt.Errorf("correct type, priority or term: %w", ErrNoReason)
 		}
-		d := terms(TermRequest{Mailbox: t.Mailbox, Code: t.Term.Code, Type: t.Type, Priority: t.Priority, ReceivedAt: t.ReceivedAt})
+		d := t.deadline(terms)
 		t.Term, t.Due = d.Term, d.Due
-		record(EventDue, was.Due.In(Bogota).Format(time.RFC3339)+" "+string(was.Term.Code), t.Due.In(Bogota).Format(time.RFC3339)+" "+string(t.Term.Code))
+		record(EventDue, dueText(was), dueText(t))
 	}
 	if c.Status != nil && *c.Status != t.Status {
 		if !c.Status.Valid() {
@@ -251,11 +253,12 @@ func (t Ticket) Requeue(was, m *Mail, d Digest, c Classification, by Actor, at t
 	t.addParticipants(m)
 	if untouched {
 		t.Type, t.Priority = c.Type, c.Priority
-		deadline := terms(TermRequest{Mailbox: t.Mailbox, Code: c.Term, Type: c.Type, Priority: c.Priority, ReceivedAt: t.ReceivedAt})
+		t.Term.Code = c.Term
+		deadline := t.deadline(terms)
 		t.Term, t.Due = deadline.Term, deadline.Due
 		record(EventType, string(before.Type), string(t.Type))
 		record(EventPriority, strconv.Itoa(int(before.Priority)), strconv.Itoa(int(t.Priority)))
-		record(EventDue, before.Due.In(Bogota).Format(time.RFC3339)+" "+string(before.Term.Code), t.Due.In(Bogota).Format(time.RFC3339)+" "+string(t.Term.Code))
+		record(EventDue, dueText(before), dueText(t))
 	}
 	t.UpdatedAt = at
 	return t, events

@@ -11,6 +11,7 @@ const (
 	DispositionBounce      Disposition = "bounce"      // likewise
 	DispositionBulk        Disposition = "bulk"        // kept, no ticket
 	DispositionDuplicate   Disposition = "duplicate"   // already kept for this mailbox
+	DispositionCopy        Disposition = "copy"        // opened a ticket in another mailbox, which it shares
 	DispositionQuarantined Disposition = "quarantined" // opened a ticket that a person must look at, with the original
 	DispositionRefused     Disposition = "refused"     // too large: opened such a ticket with the header alone
 )
@@ -19,6 +20,11 @@ const (
 func Dispositions() []Disposition {
 	return []Disposition{
 		DispositionNew, DispositionReply, DispositionAutoReply, DispositionBounce, DispositionBulk,
-		DispositionDuplicate, DispositionQuarantined, DispositionRefused,
+		DispositionDuplicate, DispositionCopy, DispositionQuarantined, DispositionRefused,
 	}
+}
+
+// Opens reports whether a mail of this disposition opened a ticket.
+func (d Disposition) Opens() bool {
+	return d == DispositionNew || d == DispositionQuarantined || d == DispositionRefused
 }

@@ -17,6 +17,8 @@ const (
 	EventDue      EventKind = "due"      // the due date changed with type or priority
 	EventLink     EventKind = "link"     // To is the other ticket
 	EventRelease  EventKind = "release"  // left quarantine
+	EventCopy     EventKind = "copy"     // the first mail also came to the mailbox To
+	EventMailbox  EventKind = "mailbox"  // went to the desk of another mailbox
 )
 
 // Event is one entry of a ticket's history. It is never changed or removed.

@@ -10,7 +10,8 @@ import (
 // be recorded with it.
 type Ticket struct {
 	Number         Number         `json:"number"`
-	Mailbox        string         `json:"mailbox"` // where it first arrived
+	Mailbox        string         `json:"mailbox"`           // whose desk answers it: where it first arrived, unless [Ticket.Share] moved it
+	AlsoIn         []string       `json:"also_in,omitempty"` // further mailboxes that its first mail came to
 	Status         Status         `json:"status"`
 	Type           Type           `json:"type"`
 	Priority       Priority       `json:"priority"`
@@ -31,6 +32,11 @@ type Ticket struct {
 	Attachments    int            `json:"attachments"`
 	Links          []Link         `json:"links"`
 	Classification Classification `json:"classification"` // what the program decided at first
+
+	// ReceiptBy is the ticket that acknowledges this one's first mail, which had
+	// come to another mailbox before; zero where the ticket does so itself. One
+	// mail is so acknowledged once, however many tickets it opened.
+	ReceiptBy Number `json:"receipt_by,omitzero"`
 }
 
 // MaxParticipants bounds how many addresses of a ticket may join it by its

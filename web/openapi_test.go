@@ -206,7 +206,7 @@ func (w walker) checkFields(at string, typ reflect.Type, s schema) {
 			w.t.Errorf("%s lacks %s", at, name)
 			continue
 		}
-		optional := strings.Contains(options, "omitempty")
+		optional := strings.Contains(options, "omitempty") || strings.Contains(options, "omitzero")
 		if slices.Contains(s.Required, name) == optional {
 			w.t.Errorf("%s.%s is optional: %t", at, name, optional)
 		}

@@ -204,6 +204,8 @@ func dispositionWord(d ticket.Disposition) string {
 		return "envío masivo"
 	case ticket.DispositionDuplicate:
 		return "duplicado"
+	case ticket.DispositionCopy:
+		return "copia de otro buzón"
 	case ticket.DispositionQuarantined:
 		return "en cuarentena"
 	case ticket.DispositionRefused:
@@ -313,6 +315,10 @@ func eventWords(e ticket.Event, now time.Time) string {
 		return "Vinculado con " + to
 	case ticket.EventRelease:
 		return "Salió de cuarentena"
+	case ticket.EventCopy:
+		return "El mismo correo llegó también a " + to
+	case ticket.EventMailbox:
+		return change("Buzón")
 	}
 	return line(string(e.Kind)+" "+e.From+" "+e.To, 200)
 }
@@ -336,6 +342,9 @@ var reasons = []struct {
 	{regexp.MustCompile(`^the reply alone would be priority (\d), the ticket is (\d)$`), "por sí sola, la respuesta tendría prioridad $1; el radicado tiene $2"},
 	{regexp.MustCompile(`^answers no known mail$`), "no responde a un correo conocido"},
 	{regexp.MustCompile(`^the same mail came to (\S+)$`), "el mismo correo llegó a $1"},
+	{regexp.MustCompile(`^the same mail was read for both mailboxes$`), "el mismo correo se leyó para ambos buzones"},
+	{regexp.MustCompile(`^its type belongs to that desk$`), "su tipo corresponde a ese buzón"},
+	{regexp.MustCompile(`^the stricter of both mailboxes$`), "el más estricto de ambos buzones"},
 	{regexp.MustCompile(`^answers a mail of (\d{4}-\d+)`), "responde a un correo de $1"},
 	{regexp.MustCompile(`^names (\d{4}-\d+) in its subject`), "menciona $1 en el asunto"},
 	{regexp.MustCompile(`; the sender takes part in it`), "; el remitente participa en él"},

@@ -123,6 +123,8 @@ func TestEveryWord(t *testing.T) {
 		{ticket.Event{Kind: ticket.EventDue, From: "x", To: "y z"}, "Vencimiento: x → y z"},
 		{ticket.Event{Kind: ticket.EventLink, To: "2026-000005"}, "Vinculado con 2026-000005"},
 		{ticket.Event{Kind: ticket.EventRelease, From: "x"}, "Salió de cuarentena"},
+		{ticket.Event{Kind: ticket.EventCopy, To: "pqrsa"}, "El mismo correo llegó también a pqrsa"},
+		{ticket.Event{Kind: ticket.EventMailbox, From: "soporte", To: "pqrsa"}, "Buzón: soporte → pqrsa"},
 		{ticket.Event{Kind: "future", From: "a", To: "b"}, "future a b"},
 	} {
 		if got := eventWords(e.event, testNow); got != e.want {

@@ -59,8 +59,15 @@ type IngestConfig struct {
 	MemoryMiB     int      `toml:"memory_mib" doc:"Bound of mails that were read and wait for their commit, in MiB. 1 to 4096."`
 	MaxMailMiB    int      `toml:"max_mail_mib" doc:"A larger mail is refused: its header is kept in a ticket that says so, and the mail stays where it is. In MiB, 1 to 1024."`
 	Reconcile     Duration `toml:"reconcile" doc:"How often the daemon compares the mail servers with its ledger, first an hour after its start; \"0s\" is never. See Reconcile in docs/operations.md."`
+	SameMail      string   `toml:"same_mail" doc:"What a mail that came to several mailboxes opens: \"ticket-each\" is a ticket in each, linked; \"one-ticket\" is one that both find, see docs/architecture.md. Mail taken before a change keeps its tickets."`
 	SharedDomains []string `toml:"shared_domains" doc:"Mail providers whose users have nothing in common: their domain lets nobody join a ticket by its number."`
 }
+
+// The values of same_mail.
+const (
+	sameMailEach = "ticket-each"
+	sameMailOne  = "one-ticket"
+)
 
 // ClassifyConfig is the classifier.
 type ClassifyConfig struct {
@@ -138,7 +145,7 @@ func defaultConfig() Config {
 		Desk:   DeskConfig{CriticalPhone: Phone{Display: "(57) 318 717 49 37", E164: "+573187174937"}},
 		Store:  StoreConfig{Path: "radicado.db"},
 		Web:    WebConfig{Listen: "127.0.0.1:8025"},
-		Ingest: IngestConfig{ReopenDays: 30, MemoryMiB: 32, MaxMailMiB: 64, Reconcile: Duration(24 * time.Hour)},
+		Ingest: IngestConfig{ReopenDays: 30, MemoryMiB: 32, MaxMailMiB: 64, Reconcile: Duration(24 * time.Hour), SameMail: sameMailEach},
 		Alarm:  AlarmConfig{StaleAfter: Duration(10 * time.Minute)},
 	}
 }
@@ -305,6 +312,9 @@ func (c *Config) validate(line func(key string) int) []problem {
 	}
 	if c.Ingest.MaxMailMiB < 1 || c.Ingest.MaxMailMiB > 1024 {
 		bad("ingest.max_mail_mib", "want 1 to 1024")
+	}
+	if c.Ingest.SameMail != sameMailEach && c.Ingest.SameMail != sameMailOne {
+		bad("ingest.same_mail", "want %q or %q", sameMailEach, sameMailOne)
 	}
 	if r := time.Duration(c.Ingest.Reconcile); r != 0 && r < time.Minute {
 		bad("ingest.reconcile", `want 1m or more, or "0s" for never`)

@@ -112,12 +112,21 @@ func (d *desk) observedPipeline(s *store.Store, now func() time.Time, log *slog.
 	if err != nil {
 		return nil, err
 	}
+	var petitions []string
+	for _, m := range d.config.Mailbox {
+		// The pipeline's desk of petitions is the one with its hours; newDesk has read them.
+		if hours, err := calendar.ParseDesk(m.Calendar); err == nil && hours == calendar.DeskPQRSA() {
+			petitions = append(petitions, m.Name)
+		}
+	}
 	return ingest.New(ingest.Options{
 		Store:         s,
 		Classifier:    c,
 		Terms:         d.calendar.Deadline,
 		Mime:          d.mime(),
 		ReopenWithin:  time.Duration(d.config.Ingest.ReopenDays) * 24 * time.Hour,
+		OneTicket:     d.config.Ingest.SameMail == sameMailOne,
+		Petitions:     petitions,
 		SharedDomains: d.config.Ingest.SharedDomains,
 		MaxMail:       d.config.Ingest.maxMail(),
 		MemoryBytes:   int64(d.config.Ingest.MemoryMiB) << 20,
