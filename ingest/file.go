@@ -102,6 +102,7 @@ func (p *Pipeline) fileMessage(tx *store.Tx, s *Staged, earlier ticket.Message) 
 	}
 	f := ticket.Filing{
 		Mailbox: s.m.Origin.Mailbox, ReceivedAt: s.receivedAt, StoredAt: p.o.Now(), Origin: s.m.Origin, Original: s.digest,
+		Junk: s.m.Junk,
 	}
 	verdict, err := p.thread(tx, s, earlier)
 	if err != nil {
