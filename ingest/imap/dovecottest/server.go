@@ -6,7 +6,9 @@ package dovecottest
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"net"
@@ -43,6 +45,10 @@ type Server struct {
 	binary    string
 	authority *authority
 	stop      func() // nil while it is stopped
+
+	mechanisms  string // as Dovecot names them
+	hashed      string // the user whose password is kept as a hash
+	imap, imaps int
 }
 
 // Start starts a Dovecot with these users; Password tells what they log in
@@ -66,7 +72,7 @@ func Start(t testing.TB, users ...string) *Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	s := &Server{dir: dir, passwords: make(map[string]string), log: &bytes.Buffer{}}
+	s := &Server{dir: dir, passwords: make(map[string]string), log: &bytes.Buffer{}, mechanisms: "plain login"}
 	if err := s.prepare(users); err != nil {
 		t.Fatalf("prepare dovecot: %v", err)
 	}
@@ -123,6 +129,22 @@ func (s *Server) SetPassword(user, password string) error {
 	return s.writePasswords()
 }
 
+// SetMechanisms changes by which SASL mechanisms a stopped Dovecot lets log in,
+// separated by spaces.
+func (s *Server) SetMechanisms(names string) error {
+	s.mechanisms = names
+	return s.writeConfig()
+}
+
+// SetHashed makes the user's password one that only PLAIN and LOGIN can check.
+func (s *Server) SetHashed(user string) error {
+	if _, ok := s.passwords[user]; !ok {
+		return fmt.Errorf("set hashed: no user %s", user)
+	}
+	s.hashed = user
+	return s.writePasswords()
+}
+
 // SetCertificate gives the server a certificate of the same authority that ends
 // at end. Dovecot reads it at its next start.
 func (s *Server) SetCertificate(end time.Time) error { return s.authority.issue(s.dir, end) }
@@ -165,7 +187,26 @@ func (s *Server) Deliver(user string, raw []byte) error {
 	if _, ok := s.passwords[user]; !ok {
 		return fmt.Errorf("deliver: no user %s", user)
 	}
-	dir := s.Maildir(user)
+	return s.deliver(user, s.Maildir(user), raw)
+}
+
+// DeliverTo puts a mail into a folder, named as on disk: in modified UTF-7, with
+// dots between its parts.
+func (s *Server) DeliverTo(user, folder string, raw []byte) error {
+	dir := filepath.Join(s.Maildir(user), "."+folder)
+	for _, sub := range []string{"", "new", "cur", "tmp"} {
+		path := filepath.Join(dir, sub)
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			return fmt.Errorf("deliver to %s: %w", folder, err)
+		}
+		if err := os.Chown(path, s.uid, s.gid); err != nil {
+			return fmt.Errorf("deliver to %s: %w", folder, err)
+		}
+	}
+	return s.deliver(user, dir, raw)
+}
+
+func (s *Server) deliver(user, dir string, raw []byte) error {
 	name := fmt.Sprintf("%d.M%06dP%d.test", time.Now().Unix(), s.delivered.Add(1), os.Getpid())
 	tmp := filepath.Join(dir, "tmp", name)
 	if err := os.WriteFile(tmp, raw, 0o600); err != nil {
@@ -227,7 +268,12 @@ func (s *Server) prepare(users []string) error {
 func (s *Server) writePasswords() error {
 	var passwd strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(s.passwords)) {
-		fmt.Fprintf(&passwd, "%s:{PLAIN}%s:%d:%d::%s::\n", name, s.passwords[name], s.uid, s.gid, filepath.Join(s.dir, "mail"))
+		password := "{PLAIN}" + s.passwords[name]
+		if name == s.hashed {
+			sum := sha256.Sum256([]byte(s.passwords[name]))
+			password = "{SHA256}" + base64.StdEncoding.EncodeToString(sum[:])
+		}
+		fmt.Fprintf(&passwd, "%s:%s:%d:%d::%s::\n", name, password, s.uid, s.gid, filepath.Join(s.dir, "mail"))
 	}
 	return os.WriteFile(filepath.Join(s.dir, "passwd"), []byte(passwd.String()), 0o644)
 }
@@ -238,8 +284,12 @@ func (s *Server) choosePorts() error {
 		return err
 	}
 	s.plain, s.secure = fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
-	config := s.config(ports[0], ports[1])
-	return os.WriteFile(filepath.Join(s.dir, "dovecot.conf"), []byte(config), 0o644)
+	s.imap, s.imaps = ports[0], ports[1]
+	return s.writeConfig()
+}
+
+func (s *Server) writeConfig() error {
+	return os.WriteFile(filepath.Join(s.dir, "dovecot.conf"), []byte(s.config(s.imap, s.imaps)), 0o644)
 }
 
 // run starts the process and waits until it answers on both ports.
@@ -309,7 +359,7 @@ mail_location = maildir:%[1]s/mail/%%u
 first_valid_uid = 1
 first_valid_gid = 1
 disable_plaintext_auth = no
-auth_mechanisms = plain login
+auth_mechanisms = %[7]s
 auth_failure_delay = 0 s
 ssl = yes
 ssl_cert = <%[1]s/cert.pem
@@ -326,6 +376,10 @@ userdb {
 namespace inbox {
   inbox = yes
   separator = /
+  mailbox "Correo no deseado" {
+    special_use = \Junk
+    auto = create
+  }
 }
 # No growing delay after wrong passwords: every client here has one address.
 service anvil {
@@ -342,7 +396,7 @@ service imap-login {
     ssl = yes
   }
 }
-%[6]s`, s.dir, internal, login, plain, secure, chroot)
+%[6]s`, s.dir, internal, login, plain, secure, chroot, s.mechanisms)
 }
 
 // freePorts asks for ports that nobody listens on.
