@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	goimap "github.com/emersion/go-imap/v2"
 	"golang.org/x/text/unicode/norm"
@@ -26,6 +27,17 @@ func specialUse(name string) (use goimap.MailboxAttr, ok bool) {
 		return "", false
 	}
 	return specialUses[i], true
+}
+
+// CheckFolder reports what is wrong with an entry of Options.Folders.
+func CheckFolder(name string) error {
+	if name == "" || !utf8.ValidString(name) || strings.ContainsAny(name, "\r\n\x00") {
+		return errors.New("not a folder name")
+	}
+	if _, ok := specialUse(name); !ok {
+		return fmt.Errorf("want a name, or one of the special uses %s", specialUses)
+	}
+	return nil
 }
 
 // junkNames are how mail programs call the junk folder where the server marks

@@ -189,14 +189,11 @@ func (o Options) Validate() error {
 		wrong("both a password and tokens are given")
 	}
 	for i, name := range o.Folders {
-		switch {
-		case name == "" || strings.ContainsAny(name, "\r\n\x00"):
-			wrong("folder %q: not a folder name", name)
-		case slices.Contains(o.Folders[:i], name):
-			wrong("folder %q is named twice", name)
+		if err := CheckFolder(name); err != nil {
+			wrong("folder %q: %w", name, err)
 		}
-		if _, ok := specialUse(name); !ok {
-			wrong("folder %q: want a name, or one of the special uses %s", name, specialUses)
+		if slices.Contains(o.Folders[:i], name) {
+			wrong("folder %q is named twice", name)
 		}
 	}
 	if o.After.Move != "" {
