@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode"
 
 	goimap "github.com/emersion/go-imap/v2"
 )
@@ -70,8 +71,9 @@ func (c *session) optional(name goimap.Cap, err error) error {
 }
 
 // identify tells the server who we are (RFC 2971), which some want to know
-// before they open a folder, and asks for UTF-8 folder names where the server
-// speaks IMAP4rev2 (RFC 9051 section 6.3.1): the library sends them to it.
+// before they open a folder. It asks for UTF-8 folder names where the server
+// speaks IMAP4rev2 (RFC 9051 section 6.3.1) and a name may need them: the library
+// sends such names to any server that speaks it, asked or not.
 func (c *session) identify(ctx context.Context) error {
 	if c.can(goimap.CapID) {
 		err := c.do(ctx, responseBudget, "id", func() error {
@@ -82,7 +84,14 @@ func (c *session) identify(ctx context.Context) error {
 			return err
 		}
 	}
-	if c.can(goimap.CapIMAP4rev2) {
+	plain := func(name string) bool {
+		return !strings.HasPrefix(name, `\`) && !strings.ContainsFunc(name, func(r rune) bool { return r > unicode.MaxASCII })
+	}
+	ascii := plain(c.o.After.Move)
+	for _, f := range c.folders {
+		ascii = ascii && plain(f.wanted)
+	}
+	if !ascii && c.can(goimap.CapIMAP4rev2) {
 		err := c.do(ctx, responseBudget, "enable", func() error {
 			_, err := c.client.Enable(goimap.CapIMAP4rev2).Wait()
 			return err

@@ -77,6 +77,9 @@ func TestOfferedAndRefused(t *testing.T) {
 			if strings.HasPrefix(tt.command, "LIST") {
 				o.Folders = []string{"INBOX", "Quejas"}
 			}
+			if tt.command == "ENABLE" {
+				o.Folders = []string{"INBOX", "Peticiones año"}
+			}
 			sink := newSink(t)
 			source, stop := run(t, o, sink)
 			sink.wait(2)

@@ -169,6 +169,28 @@ func TestSpecialUseThatCannotBe(t *testing.T) {
 	}
 }
 
+// A spam folder that the server makes later is found without a new login.
+func TestSpecialUseThatComesLater(t *testing.T) {
+	t.Parallel()
+	server := newServer(t)
+	deliver(t, server, "INBOX", 1, 1, 0)
+	o := options(server.Addr())
+	o.Folders = []string{"INBOX", `\Junk`}
+	o.IdleRefresh = 20 * time.Millisecond
+	sink := newSink(t)
+	source, stop := run(t, o, sink)
+	sink.wait(1)
+	until(t, "status says why", func() bool { return strings.Contains(source.Status().LastError, "special use") })
+	deliver(t, server, "Basurero", 2, 2, 0)
+	server.MarkJunk("Basurero")
+	got := sink.wait(2)
+	until(t, "no error is left", func() bool { return source.Status().LastError == "" })
+	stop()
+	if _, junk := byFolder(got); junk["Basurero"] != 1 || server.Logins() != 1 {
+		t.Errorf("as spam %v, %d logins", junk, server.Logins())
+	}
+}
+
 // A folder named twice in two ways is read once.
 func TestFolderNamedInTwoWays(t *testing.T) {
 	t.Parallel()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	goimap "github.com/emersion/go-imap/v2"
@@ -53,6 +54,7 @@ func (c *session) resolve(ctx context.Context) error {
 	if len(c.folders) == 1 && c.folders[0].name == inbox {
 		return nil
 	}
+	c.resolved = time.Now()
 	list, err := c.listNames(ctx)
 	if err != nil {
 		return err
@@ -75,11 +77,23 @@ func (c *session) resolve(ctx context.Context) error {
 			if name != f.wanted {
 				c.o.Logger.Info("imap folder found", "folder", f.wanted, "name", name)
 			}
-			*f = folder{wanted: f.wanted, name: name}
+			if c.selected == f {
+				c.selected = nil
+			}
+			*f = folder{wanted: f.wanted, name: name, refused: f.refused}
 		}
 		f.junk, f.missing, f.same = junk, nil, false
 	}
 	return nil
+}
+
+// resolveMissing looks again, every IdleRefresh, for folders that the server did
+// not have.
+func (c *session) resolveMissing(ctx context.Context) error {
+	if time.Since(c.resolved) < c.o.IdleRefresh || !slices.ContainsFunc(c.folders, func(f *folder) bool { return f.missing != nil }) {
+		return nil
+	}
+	return c.resolve(ctx)
 }
 
 // listNames asks for all folders; nil where the server does not tell.

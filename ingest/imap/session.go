@@ -25,7 +25,8 @@ type session struct {
 	guard  *guard
 	caps   goimap.CapSet
 
-	selected *folder // whose SELECT holds
+	selected *folder   // whose SELECT holds
+	resolved time.Time // when the folders' names were looked up
 	arrived  chan struct{}
 	proven   bool // IDLE has announced a mail on this connection
 }

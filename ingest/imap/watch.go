@@ -35,6 +35,9 @@ func (c *session) loop(ctx, work context.Context, healthy func()) error {
 		}
 		if time.Since(everywhere) >= c.o.Poll || why == due {
 			everywhere, others = time.Now(), c.folders[1:]
+			if err := c.resolveMissing(work); err != nil {
+				return err
+			}
 		}
 		var more []*folder
 		for _, f := range others {
