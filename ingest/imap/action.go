@@ -172,8 +172,9 @@ func (c *session) sweep(ctx, work context.Context, f *folder, last ticket.UID, m
 }
 
 func (c *session) sweepMoves(ctx, work context.Context, f *folder, last ticket.UID) (bool, error) {
-	for lo := uint64(1); lo <= uint64(last); lo += searchWindow {
-		uids, err := c.search(work, ticket.UID(lo), ticket.UID(min(uint64(last), lo+searchWindow-1)))
+	window := uint64(c.window())
+	for lo := uint64(1); lo <= uint64(last); lo += window {
+		uids, err := c.search(work, ticket.UID(lo), ticket.UID(min(uint64(last), lo+window-1)))
 		if err != nil {
 			return false, err
 		}

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"unicode"
 
 	goimap "github.com/emersion/go-imap/v2"
+
+	"radicado/ticket"
 )
 
 // capList is the name under which a LIST that the library cannot read is
@@ -51,6 +54,24 @@ func (c *session) refuses(name goimap.Cap, err error) {
 		c.o.Logger.Warn("imap server offers what it does not do; going on without", "capability", string(name), "error", err)
 	}
 }
+
+// window is how many UIDs one search may cover: searchWindow, or fewer where
+// the server answers for the last so many mails alone and still says OK (RFC
+// 9738). Those before them would be jumped over.
+func (c *session) window() ticket.UID {
+	for name := range c.caps {
+		if text, ok := strings.CutPrefix(string(name), "MESSAGELIMIT="); ok {
+			if n, err := strconv.ParseUint(text, 10, 32); err == nil && n > 0 {
+				return min(searchWindow, ticket.UID(n))
+			}
+		}
+	}
+	return searchWindow
+}
+
+// errLimited is a search without an upper end that may have found more than the
+// server tells. A new connection knows UIDNEXT and searches piece by piece.
+var errLimited = errors.New("as many mails as the server lists at once; to be searched again in pieces")
 
 // optional judges the end of a command that we can do without. A server that
 // says no, or answers what the library cannot read, is not asked again, in this
@@ -127,6 +148,10 @@ func busy(err error) bool {
 type full struct{ err error }
 
 func (f *full) Error() string {
-	return "the server takes no further connection or is not ready; waiting longer than usual: " + f.err.Error()
+	text := "the server takes no further connection or is not ready; waiting longer than usual: " + f.err.Error()
+	if strings.Contains(text, "authenticated but not connected") {
+		text += " (Microsoft 365 says so too where who logs in has no right to the mailbox, or IMAP is off for it)"
+	}
+	return text
 }
 func (f *full) Unwrap() error { return f.err }

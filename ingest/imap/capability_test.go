@@ -1,7 +1,9 @@
 package imap_test
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -197,4 +199,54 @@ func TestMailVanishesBeforeItsText(t *testing.T) {
 	until(t, "no error is left", func() bool { return source.Status().LastError == "" && !source.Status().LastSuccess.IsZero() })
 	stop()
 	wantMails(t, got, "INBOX", 0, 1, 3)
+}
+
+// A server that lists only the last so many mails of a range, and says OK, must
+// not have us jump over those before them (RFC 9738).
+func TestMessageLimit(t *testing.T) {
+	t.Parallel()
+	const count, limit = 7, 2
+	s := newScript(t, func(c string) reply {
+		lo, hi := 0, 0
+		words := strings.Fields(c)
+		if len(words) < 3 {
+			return reply{}
+		}
+		set := words[2]
+		if isSearch(c) {
+			set = words[3]
+		}
+		from, to, ranged := strings.Cut(set, ":")
+		lo, _ = strconv.Atoi(from)
+		if hi, _ = strconv.Atoi(to); !ranged {
+			hi = lo
+		}
+		if hi == 0 || hi > count {
+			hi = count
+		}
+		lo = max(min(lo, count), hi-limit+1)
+		line, all, texts := "* SEARCH", []int(nil), ""
+		for n := lo; n <= hi; n++ {
+			line, all, texts = line+fmt.Sprint(" ", n), append(all, n), texts+text(n)
+		}
+		switch {
+		case isSearch(c):
+			return reply{data: line + "\r\n", status: fmt.Sprintf("OK [MESSAGELIMIT %d %d] limited", limit, lo)}
+		case isMeta(c):
+			return reply{data: metas(all...)}
+		case isText(c):
+			return reply{data: texts}
+		}
+		return reply{}
+	})
+	s.set(func(s *script) { s.caps, s.uidNext = fmt.Sprintf("IMAP4rev1 MESSAGELIMIT=%d", limit), count+1 })
+	sink := newSink(t)
+	source, stop := run(t, options(s.listener.Addr().String()), sink)
+	got := sink.wait(count)
+	list, err := source.List(t.Context())
+	stop()
+	wantMails(t, got, "INBOX", 0, numbers(1, count)...)
+	if err != nil || len(list) != 1 || len(list[0].UIDs) != count {
+		t.Errorf("list %+v, %v", list, err)
+	}
 }

@@ -164,10 +164,11 @@ const (
 
 // turn returns how many batches of which size a folder may take at once.
 func (c *session) turn(f *folder) (batches, size int) {
+	size = min(c.o.BatchSize, int(c.window()))
 	if f == c.folders[0] {
-		return firstTurn, c.o.BatchSize
+		return firstTurn, size
 	}
-	return otherTurn, min(otherBatch, c.o.BatchSize)
+	return otherTurn, min(otherBatch, size)
 }
 
 // takeFrom takes what is above the UID last, as long as the turn lasts. What a
@@ -193,12 +194,15 @@ func (c *session) takeFrom(ctx, work context.Context, f *folder, last ticket.UID
 			}
 			hi := ticket.UID(0)
 			f.searched = math.MaxUint32
-			if f.uidNext > from && f.uidNext-from > searchWindow {
-				hi = from + searchWindow
+			if w := c.window(); f.uidNext > from && f.uidNext-from > w {
+				hi = from + w
 				f.searched = hi
 			}
 			if f.waiting, err = c.search(work, from+1, hi); err != nil {
 				return taken, false, err
+			}
+			if hi == 0 && len(f.waiting) >= int(c.window()) {
+				return taken, false, fmt.Errorf("search %s: %w", f.name, errLimited)
 			}
 			continue
 		}

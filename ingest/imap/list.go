@@ -86,12 +86,15 @@ func (c *session) listFolder(ctx context.Context, f *folder) ([]ticket.UID, erro
 	var all []ticket.UID
 	for last := ticket.UID(0); last < math.MaxUint32; {
 		hi := ticket.UID(0)
-		if f.uidNext > last && f.uidNext-last > searchWindow {
-			hi = last + searchWindow
+		if w := c.window(); f.uidNext > last && f.uidNext-last > w {
+			hi = last + w
 		}
 		uids, err := c.search(ctx, last+1, hi)
 		if err != nil {
 			return nil, err
+		}
+		if hi == 0 && len(uids) >= int(c.window()) {
+			return nil, fmt.Errorf("search %s: %w", f.name, errLimited)
 		}
 		all = append(all, uids...)
 		if hi == 0 {

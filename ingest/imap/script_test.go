@@ -29,6 +29,7 @@ type script struct {
 
 	// Set before the first connection, or by set; "" is the default.
 	caps, greeting, login, open string
+	uidNext                     int // 0 is not told
 	begun                       time.Time
 }
 
@@ -86,7 +87,7 @@ func (s *script) set(change func(*script)) {
 
 func (s *script) serve(c net.Conn, answer func(string) reply) {
 	s.mu.Lock()
-	caps, greeting, login, open := cmp.Or(s.caps, "IMAP4rev1"), s.greeting, s.login, s.open
+	caps, greeting, login, open, uidNext := cmp.Or(s.caps, "IMAP4rev1"), s.greeting, s.login, s.open, s.uidNext
 	s.mu.Unlock()
 	if greeting == "" {
 		greeting = "* OK [CAPABILITY " + caps + "] ready"
@@ -108,6 +109,8 @@ func (s *script) serve(c net.Conn, answer func(string) reply) {
 			r = reply{status: login}
 		case (verb == "SELECT" || verb == "EXAMINE") && open != "":
 			r = reply{status: open}
+		case (verb == "SELECT" || verb == "EXAMINE") && uidNext > 0:
+			r.data += fmt.Sprintf("* OK [UIDNEXT %d] ok\r\n", uidNext)
 		}
 		if r == (reply{}) {
 			r = answer(command)

@@ -32,8 +32,8 @@ func (c *session) searchSet(ctx context.Context, set goimap.UIDSet, lo, hi ticke
 // unseen returns which of the last UIDs up to last are not marked as seen.
 func (c *session) unseen(ctx context.Context, last ticket.UID) ([]ticket.UID, error) {
 	lo := ticket.UID(1)
-	if last > searchWindow {
-		lo = last - searchWindow + 1
+	if w := c.window(); last > w {
+		lo = last - w + 1
 	}
 	var set goimap.UIDSet
 	set.AddRange(goimap.UID(lo), goimap.UID(last))
