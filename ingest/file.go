@@ -103,6 +103,7 @@ func (p *Pipeline) fileMessage(tx *store.Tx, s *Staged, earlier ticket.Message) 
 	}
 	f := ticket.Filing{
 		Mailbox: s.m.Origin.Mailbox, ReceivedAt: s.receivedAt, StoredAt: p.o.Now(), Origin: s.m.Origin, Original: s.digest,
+		Junk: s.m.Junk,
 	}
 	if e, ok := opened(earlier); ok && p.o.OneTicket {
 		return p.share(tx, s, earlier, e, f)

@@ -137,6 +137,22 @@ func (p *Pipeline) Cursor(ctx context.Context, mailbox, folder string) (ticket.C
 	return c, nil
 }
 
+// Recorded implements [Sink].
+func (p *Pipeline) Recorded(ctx context.Context, o ticket.Origin) (time.Time, error) {
+	var out ticket.Outcome
+	err := p.o.Store.View(ctx, func(tx *store.Tx) (err error) {
+		out, err = tx.Outcome(o)
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read outcome of %s: %w", o, err)
+	}
+	return out.At, nil
+}
+
 // Commit queues a staged mail for the store's next group commit and does not
 // wait for it. It blocks while too much is waiting already. Mails committed
 // from one goroutine are filed in that order.

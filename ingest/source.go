@@ -30,6 +30,9 @@ type Mail struct {
 	// TooLarge says, to Quarantine, that the mail is above the size limit and that
 	// Body is its header alone. It is recorded as refused.
 	TooLarge bool
+	// Junk says that the mail server had put the mail with the spam: what comes of
+	// it is flagged for review.
+	Junk bool
 	// Body is read once, to its end.
 	Body io.Reader
 }
@@ -67,6 +70,10 @@ type Sink interface {
 
 	// Cursor returns how far a folder has been taken; the zero value if never.
 	Cursor(ctx context.Context, mailbox, folder string) (ticket.Cursor, error)
+
+	// Recorded returns when the outcome of the mail met at o was recorded; the
+	// zero time if none is.
+	Recorded(ctx context.Context, o ticket.Origin) (time.Time, error)
 }
 
 // Source brings mails from one mailbox to a sink until ctx ends.

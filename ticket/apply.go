@@ -48,7 +48,7 @@ func Open(o Opening, terms Terms) (Ticket, []Event) {
 		Status:         Nuevo,
 		Type:           c.Type,
 		Priority:       c.Priority,
-		Review:         c.Review || o.Review != "" || o.Mail.Quarantine != "",
+		Review:         c.Review || o.Review != "" || o.Filing.Junk || o.Mail.Quarantine != "",
 		Quarantine:     o.Mail.Quarantine,
 		Subject:        o.Mail.Subject,
 		Customer:       o.Mail.From,
@@ -74,6 +74,9 @@ func Open(o Opening, terms Terms) (Ticket, []Event) {
 	if o.Review != "" {
 		events = append(events, Event{At: o.Filing.StoredAt, Actor: system, Kind: EventReview, To: "true", Reason: o.Review})
 	}
+	if o.Filing.Junk {
+		events = append(events, o.Filing.junkEvent())
+	}
 	return t, events
 }
 
@@ -90,6 +93,10 @@ func (t Ticket) Join(m *Mail, f Filing, d Digest, c Classification) (Ticket, []E
 	if f.Disposition != DispositionReply {
 		return t, events
 	}
+	if f.Junk && !t.Review {
+		t.Review = true
+		events = append(events, f.junkEvent())
+	}
 	t.Participants = slices.Clone(t.Participants)
 	t.addParticipants(m)
 	if next := t.Status.OnReply(); next != t.Status {
@@ -103,6 +110,12 @@ func (t Ticket) Join(m *Mail, f Filing, d Digest, c Classification) (Ticket, []E
 			Reason: fmt.Sprintf("the reply alone would be priority %d, the ticket is %d", c.Priority, t.Priority)})
 	}
 	return t, events
+}
+
+// junkEvent flags a ticket for review for a mail that lay with the spam.
+func (f *Filing) junkEvent() Event {
+	return Event{At: f.StoredAt, Actor: Actor{Kind: ActorSystem}, Kind: EventReview, To: "true",
+		Reason: fmt.Sprintf("the mail was in the spam folder %s", f.Origin.Folder)}
 }
 
 // Link links the ticket to another one. Linking twice changes nothing, nor does

@@ -23,8 +23,9 @@ type Filing struct {
 	ReceivedAt  time.Time   `json:"received_at"`
 	StoredAt    time.Time   `json:"stored_at"`
 	Origin      Origin      `json:"origin"`
-	Original    Digest      `json:"sha256"` // of this arrival's bytes; differs from the message's where only trace headers do
-	Reason      string      `json:"reason"` // why it joined, opened, or was set apart
+	Original    Digest      `json:"sha256"`         // of this arrival's bytes; differs from the message's where only trace headers do
+	Reason      string      `json:"reason"`         // why it joined, opened, or was set apart
+	Junk        bool        `json:"junk,omitempty"` // the mail server had put it with the spam
 }
 
 // Filing returns the message's filing in a mailbox, if there is one.

@@ -15,6 +15,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"radicado/calendar"
+	"radicado/ingest/imap"
 	"radicado/ticket"
 )
 
@@ -115,7 +116,7 @@ type IMAPConfig struct {
 	Username     string   `toml:"username" doc:"Login name."`
 	PasswordFile string   `toml:"password_file" doc:"File that holds the password; read anew at each login. \"$CREDENTIALS_DIRECTORY/NAME\" is a systemd credential; no other variable is known."`
 	PasswordEnv  string   `toml:"password_env" doc:"Environment variable that holds the password, instead of a file."`
-	Folders      []string `toml:"folders" doc:"Folders to take, default [\"INBOX\"]."`
+	Folders      []string `toml:"folders" doc:"Folders to take, default [\"INBOX\"]; the first is watched, the others are asked every poll. Names as people see them, or a special use: \"\\\\Junk\" is the spam folder, whatever its name is. What lay there is flagged for review."`
 	After        string   `toml:"after" doc:"What to do with a mail once it is stored: \"seen\" (default), \"none\", or \"move:FOLDER\". FOLDER is as the server names it: Cyrus and Courier often have all below INBOX, such as INBOX.Procesados."`
 	Poll         Duration `toml:"poll" doc:"How often to look where IDLE is missing or silent, default \"30s\". From 1s."`
 	Timeout      Duration `toml:"timeout" doc:"How long the server may send nothing while an answer is due before it is given up for dead and called anew, default \"1m\". From 1s."`
@@ -438,6 +439,11 @@ func (c *IMAPConfig) validate(key string, bad, warn func(key, format string, arg
 	}
 	if f, ok := strings.CutPrefix(c.After, "move:"); c.After != "seen" && c.After != "none" && (!ok || f == "") {
 		bad(key+".after", `want "seen", "none" or "move:FOLDER"`)
+	}
+	for i, name := range c.Folders {
+		if err := imap.CheckFolder(name); err != nil {
+			bad(fmt.Sprintf("%s.folders[%d]", key, i), "%q: %v", name, err)
+		}
 	}
 	if time.Duration(c.Poll) < time.Second {
 		bad(key+".poll", "want 1s or more")

@@ -97,6 +97,14 @@ func killRounds(t *testing.T, d *faultDesk, after string, rounds int) {
 			}
 			return left == 0
 		})
+	} else { // and so is what was stored and not marked
+		within(t, faultLimit, "all mails are marked as seen", func() bool {
+			unmarked := 0
+			for _, m := range faultMailboxes {
+				unmarked += len(mailsIn(t, d.server.Maildir(m))) - len(seenIn(t, d.server.Maildir(m)))
+			}
+			return unmarked == 0
+		})
 	}
 	last.stop(t)
 	t.Logf("%d kills, %d of them before a mail was filed; %d of %d mails were filed by processes that were killed", rounds, early, filed, d.count())

@@ -157,8 +157,10 @@ func (a *App) source(m MailboxConfig, maxMail int64, staleAfter time.Duration, l
 	if err != nil {
 		return nil, err
 	}
+	version, _ := buildVersion()
 	o := imap.Options{
 		Mailbox:  m.Name,
+		Version:  version,
 		Server:   c.Server,
 		Security: c.Security,
 		CAFile:   c.CAFile,

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	goimap "github.com/emersion/go-imap/v2"
 
@@ -87,13 +89,30 @@ var errNoMove = errors.New("the server can neither MOVE nor UID EXPUNGE (UIDPLUS
 
 // move moves, or copies and removes. Mails that are gone already do no harm.
 func (c *session) move(ctx context.Context, set goimap.UIDSet) error {
-	if c.caps.Has(goimap.CapMove) {
-		return c.do(ctx, responseBudget, "move", func() error {
-			_, err := c.client.Move(set, c.o.After.Move).Wait()
-			return err
-		})
+	if !c.can(goimap.CapMove) {
+		return c.copyAndRemove(ctx, set)
 	}
-	if !c.caps.Has(goimap.CapUIDPlus) {
+	err := c.do(ctx, responseBudget, "move", func() error {
+		_, err := c.client.Move(set, c.o.After.Move).Wait()
+		return err
+	})
+	if !isAnswer(err) || busy(err) || !c.can(goimap.CapUIDPlus) {
+		return err
+	}
+	// A folder that is missing or full refuses COPY too; where COPY works, it is
+	// MOVE that the server does not do.
+	if fallback := c.copyAndRemove(ctx, set); fallback != nil {
+		if c.guard.why() != nil {
+			return fallback
+		}
+		return err
+	}
+	c.refuses(goimap.CapMove, err)
+	return nil
+}
+
+func (c *session) copyAndRemove(ctx context.Context, set goimap.UIDSet) error {
+	if !c.can(goimap.CapUIDPlus) {
 		return errNoMove
 	}
 	err := c.do(ctx, responseBudget, "copy", func() error {
@@ -109,16 +128,53 @@ func (c *session) move(ctx context.Context, set goimap.UIDSet) error {
 	return c.do(ctx, responseBudget, "expunge", func() error { return c.client.UIDExpunge(set).Close() })
 }
 
-// sweep moves what was stored before this process began and is still there:
-// everything up to the cursor has a recorded outcome. For "seen" there is
-// nothing to sweep: a person may have marked a mail unread since. It reports
-// whether it came to its end.
-func (c *session) sweep(ctx, work context.Context, f *folder, last ticket.UID) (bool, error) {
-	if c.o.After.Move == "" {
+// markWindow is how long before the cursor's last move an outcome is recorded
+// whose mail a killed process may have left unmarked: the time of a batch.
+const markWindow = 10 * time.Minute
+
+// sweep does the after-store action for what was stored before this process
+// began and shows no trace of it: everything up to the cursor, which last moved
+// at the given time, has a recorded outcome. It reports whether it came to its
+// end. For "seen" it is told apart from what a person has marked unread since:
+// only outcomes recorded within markWindow before the cursor's last move count,
+// and only once a process.
+func (c *session) sweep(ctx, work context.Context, f *folder, last ticket.UID, moved time.Time) (bool, error) {
+	if c.o.After.Move != "" {
+		return c.sweepMoves(ctx, work, f, last)
+	}
+	if !c.o.After.Seen || last == 0 {
 		return true, nil
 	}
-	for lo := uint64(1); lo <= uint64(last); lo += searchWindow {
-		uids, err := c.search(work, ticket.UID(lo), ticket.UID(min(uint64(last), lo+searchWindow-1)))
+	unseen, err := c.unseen(work, last)
+	if err != nil {
+		return false, err
+	}
+	var left []ticket.UID
+	for _, uid := range slices.Backward(unseen) {
+		at, err := c.sink.Recorded(work, ticket.Origin{Mailbox: c.o.Mailbox, Folder: f.name, UIDValidity: f.uidValidity, UID: uid})
+		if err != nil {
+			return false, fmt.Errorf("read outcome of uid %d of %s: %w", uid, f.name, err)
+		}
+		if at.IsZero() {
+			continue
+		}
+		// Outcomes are recorded in the order of UIDs.
+		if at.Before(moved.Add(-markWindow)) || len(left) == maxBatchSize {
+			break
+		}
+		left = append(left, uid)
+	}
+	if len(left) == 0 {
+		return true, nil
+	}
+	c.o.Logger.Info("imap mails that were stored and not marked are marked now", "folder", f.name, "mails", len(left))
+	return true, c.act(work, f, left)
+}
+
+func (c *session) sweepMoves(ctx, work context.Context, f *folder, last ticket.UID) (bool, error) {
+	window := uint64(c.window())
+	for lo := uint64(1); lo <= uint64(last); lo += window {
+		uids, err := c.search(work, ticket.UID(lo), ticket.UID(min(uint64(last), lo+window-1)))
 		if err != nil {
 			return false, err
 		}

@@ -238,6 +238,7 @@ func (b *batch) fetchTexts(ctx, work context.Context, uids []ticket.UID, metas m
 							Previous:   previous,
 							ReceivedAt: metas[uid].date.UTC(),
 							Size:       item.Literal.Size(),
+							Junk:       b.folder.junk,
 							Body:       text,
 						})
 						switch {

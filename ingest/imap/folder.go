@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"time"
 
 	goimap "github.com/emersion/go-imap/v2"
 
@@ -15,9 +17,19 @@ import (
 // folder is what a Source remembers of one folder between connections. Losing
 // it costs at most some attempts: the sink's cursor is what counts.
 type folder struct {
-	name        string
+	wanted  string // as configured: a name or a special use
+	name    string // on the server; "" while that is not known
+	missing error  // why there is no such folder, nil if there is one or that is not known
+	same    bool   // an earlier folder of the list is this one
+	junk    bool   // the server's place for spam
+
 	uidValidity uint32
 	uidNext     ticket.UID // as SELECT said, 0 if it did not
+
+	waiting  []ticket.UID // found by a search, not yet taken; above the cursor
+	searched ticket.UID   // up to where this pass has searched; MaxUint32 is the end
+	cleared  ticket.UID   // UIDNEXT, from SELECT, of the last pass that came to its end
+	checked  time.Time    // end of that pass
 
 	todo  goimap.UIDSet // stored, but not yet flagged or moved
 	swept bool          // what an earlier process left unmoved was looked for
@@ -71,13 +83,16 @@ func (c *session) selectFolder(ctx context.Context, f *folder) error {
 	if c.selected == f {
 		return nil
 	}
+	if f.missing != nil {
+		return &refusal{fmt.Errorf("%w: %w", errMissing, f.missing)}
+	}
 	c.selected = nil
 	var data *goimap.SelectData
 	err := c.do(ctx, responseBudget, "select "+f.name, func() (err error) {
 		data, err = c.client.Select(f.name, &goimap.SelectOptions{ReadOnly: c.o.After == After{}}).Wait()
 		return err
 	})
-	if isAnswer(err) {
+	if isAnswer(err) && !busy(err) {
 		return &refusal{err}
 	}
 	if err != nil {
@@ -87,17 +102,17 @@ func (c *session) selectFolder(ctx context.Context, f *folder) error {
 		return &refusal{fmt.Errorf("select %s: the server gives no UIDVALIDITY", f.name)}
 	}
 	if f.uidValidity != data.UIDValidity {
-		*f = folder{name: f.name, uidValidity: data.UIDValidity, refused: f.refused}
+		*f = folder{wanted: f.wanted, name: f.name, junk: f.junk, uidValidity: data.UIDValidity, refused: f.refused}
 	}
 	f.uidNext = ticket.UID(data.UIDNext)
 	c.selected = f
 	return nil
 }
 
-// look takes what has come to a folder since the cursor and returns how many
-// mails were stored. It stops between two batches once ctx has ended; commands
-// run under work.
-func (c *session) look(ctx, work context.Context, f *folder) (int, error) {
+// look takes what has come to a folder since the cursor, but not more than the
+// folder's turn, and returns how many mails were stored and whether more wait.
+// It stops between two batches once ctx has ended; commands run under work.
+func (c *session) look(ctx, work context.Context, f *folder) (taken int, more bool, err error) {
 	if f == c.folders[0] {
 		// Before the search: what is announced from now on may be missed by it.
 		select {
@@ -106,11 +121,11 @@ func (c *session) look(ctx, work context.Context, f *folder) (int, error) {
 		}
 	}
 	if err := c.selectFolder(work, f); err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	cursor, err := c.sink.Cursor(work, c.o.Mailbox, f.name)
 	if err != nil {
-		return 0, fmt.Errorf("read cursor of %s: %w", f.name, err)
+		return 0, false, fmt.Errorf("read cursor of %s: %w", f.name, err)
 	}
 	last := cursor.Last
 	if cursor.UIDValidity != f.uidValidity {
@@ -121,61 +136,127 @@ func (c *session) look(ctx, work context.Context, f *folder) (int, error) {
 		last = 0
 	}
 	if err := c.act(work, f, nil); err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	taken, err := c.takeFrom(ctx, work, f, last)
-	if err != nil {
-		return taken, err
+	taken, more, err = c.takeFrom(ctx, work, f, last)
+	if err != nil || ctx.Err() != nil {
+		return taken, more, err
 	}
-	if ctx.Err() == nil && !f.swept {
-		if f.swept, err = c.sweep(ctx, work, f, last); err != nil {
-			return taken, err
+	if !f.swept {
+		if f.swept, err = c.sweep(ctx, work, f, last, cursor.At); err != nil {
+			return taken, more, err
 		}
 	}
-	return taken, nil
+	if !more {
+		f.cleared, f.checked = f.uidNext, time.Now()
+	}
+	return taken, more, nil
 }
 
-// takeFrom takes everything above the UID last.
-func (c *session) takeFrom(ctx, work context.Context, f *folder, last ticket.UID) (int, error) {
-	taken := 0
-	previous := last
-	for last < math.MaxUint32 {
-		hi := ticket.UID(0)
-		if f.uidNext > last && f.uidNext-last > searchWindow {
-			hi = last + searchWindow
-		}
-		uids, err := c.search(work, last+1, hi)
-		if err != nil {
-			return taken, err
-		}
-		for len(uids) > 0 {
-			if ctx.Err() != nil {
-				return taken, nil
-			}
-			size := min(c.o.BatchSize, len(uids))
-			if uids[0] <= f.careful {
-				size = 1
-			}
-			b := &batch{session: c, folder: f, previous: previous}
-			if f.trouble.uid == uids[0] && f.trouble.failures >= c.o.MaxFailures {
-				size = 1
-				err = b.quarantine(work, uids[0])
-			} else {
-				err = b.take(ctx, work, uids[:size])
-			}
-			taken += b.stored
-			if err != nil {
-				return taken, err
-			}
-			previous = b.previous
-			uids = uids[b.done:]
-		}
-		if hi == 0 {
-			return taken, nil
-		}
-		last = hi
+// The turns, in batches: a folder with a year of mail must not keep the others
+// waiting. The first folder is the one that people wait for.
+const (
+	firstTurn = 10
+	otherTurn = 1
+	// otherBatch is the most mails in a batch of a folder that is not the first.
+	otherBatch = 20
+)
+
+// turn returns how many batches of which size a folder may take at once.
+func (c *session) turn(f *folder) (batches, size int) {
+	size = min(c.o.BatchSize, int(c.window()))
+	if f == c.folders[0] {
+		return firstTurn, size
 	}
-	return taken, nil
+	return otherTurn, min(otherBatch, size)
+}
+
+// takeFrom takes what is above the UID last, as long as the turn lasts. What a
+// search found beyond that is kept for the next turn.
+func (c *session) takeFrom(ctx, work context.Context, f *folder, last ticket.UID) (taken int, more bool, err error) {
+	defer func() {
+		if err != nil || !more {
+			f.waiting, f.searched = nil, 0 // the next look searches from the cursor
+		}
+	}()
+	batches, size := c.turn(f)
+	known, _ := slices.BinarySearch(f.waiting, last+1)
+	f.waiting = f.waiting[known:]
+	previous := last
+	for {
+		if len(f.waiting) == 0 {
+			from := max(last, f.searched)
+			if from == math.MaxUint32 {
+				return taken, false, nil
+			}
+			if batches <= 0 {
+				return taken, true, nil
+			}
+			hi := ticket.UID(0)
+			f.searched = math.MaxUint32
+			if w := c.window(); f.uidNext > from && f.uidNext-from > w {
+				hi = from + w
+				f.searched = hi
+			}
+			if f.waiting, err = c.search(work, from+1, hi); err != nil {
+				return taken, false, err
+			}
+			if hi == 0 && len(f.waiting) >= int(c.window()) {
+				return taken, false, fmt.Errorf("search %s: %w", f.name, errLimited)
+			}
+			continue
+		}
+		if ctx.Err() != nil {
+			return taken, true, nil
+		}
+		if batches <= 0 {
+			return taken, true, nil
+		}
+		n := min(size, len(f.waiting))
+		if f.waiting[0] <= f.careful {
+			n = 1
+		} else {
+			batches--
+		}
+		b := &batch{session: c, folder: f, previous: previous}
+		if f.trouble.uid == f.waiting[0] && f.trouble.failures >= c.o.MaxFailures {
+			err = b.quarantine(work, f.waiting[0])
+		} else {
+			err = b.take(ctx, work, f.waiting[:n])
+		}
+		taken += b.stored
+		if err != nil {
+			return taken, false, err
+		}
+		previous = b.previous
+		f.waiting = f.waiting[b.done:]
+		if b.done > 0 {
+			last = max(last, previous)
+		}
+	}
+}
+
+// quiet reports by STATUS that nothing has come to a folder since its last look,
+// so that the selected one can stay selected. UIDNEXT is enough: it grows with
+// each mail (RFC 9051 section 2.3.1.1), and flags mean nothing here. Where a
+// server does not tell, and every IdleRefresh whatever it tells, the folder is
+// looked at.
+func (c *session) quiet(ctx context.Context, f *folder) (bool, error) {
+	if f.missing != nil || f.cleared == 0 || !f.swept || len(f.todo) > 0 || len(f.waiting) > 0 || c.selected == f || time.Since(f.checked) >= c.o.IdleRefresh {
+		return false, nil
+	}
+	var data *goimap.StatusData
+	err := c.do(ctx, responseBudget, "status "+f.name, func() (err error) {
+		data, err = c.client.Status(f.name, &goimap.StatusOptions{UIDNext: true, UIDValidity: true}).Wait()
+		return err
+	})
+	if isAnswer(err) && !busy(err) {
+		return false, nil // SELECT will say more
+	}
+	if err != nil {
+		return false, err
+	}
+	return data.UIDValidity == f.uidValidity && ticket.UID(data.UIDNext) == f.cleared, nil
 }
 
 // errSilent is a mail that a search finds and a FETCH does not bring.

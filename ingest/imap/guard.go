@@ -41,6 +41,7 @@ type guard struct {
 	stall  time.Duration // 0: nothing is due, so a read may block
 	budget int64
 	cause  error // why the connection was closed by us, or by the server
+	empty  bool  // the next SASL response is an empty one
 }
 
 func newGuard(c net.Conn) *guard {
@@ -133,6 +134,28 @@ func (g *guard) Read(p []byte) (int, error) {
 		err = g.why()
 	}
 	return n, err
+}
+
+// emptyLine says that the next write is an empty SASL response. The library
+// writes "=", which means that in an initial response alone (RFC 9051 section
+// 6.2.2).
+func (g *guard) emptyLine() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.empty = true
+}
+
+// Write writes under the library's deadline.
+func (g *guard) Write(p []byte) (int, error) {
+	g.mu.Lock()
+	empty := g.empty
+	g.empty = false
+	g.mu.Unlock()
+	if empty && string(p) == "=\r\n" {
+		n, err := g.Conn.Write(p[1:])
+		return n + 1, err
+	}
+	return g.Conn.Write(p)
 }
 
 // SetReadDeadline does nothing: the library's own deadlines (30 s within a

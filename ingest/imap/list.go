@@ -13,7 +13,7 @@ import (
 
 // FolderUIDs is what a server holds of one folder.
 type FolderUIDs struct {
-	Folder      string
+	Folder      string // its name on the server, also where a special use was configured
 	UIDValidity uint32
 	UIDs        []ticket.UID // ascending
 }
@@ -42,7 +42,7 @@ func (s *Source) list(ctx context.Context) (list []FolderUIDs, err error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &session{Source: &Source{o: o}, guard: g, arrived: make(chan struct{}, 1)}
+	c := &session{Source: &Source{o: o, refused: s.refused, folders: newFolders(o.Folders)}, guard: g, arrived: make(chan struct{}, 1)}
 	g.expect(o.Dial, responseBudget)
 	c.client = imapclient.New(g, &imapclient.Options{
 		UnilateralDataHandler: &imapclient.UnilateralDataHandler{Mailbox: c.onMailbox},
@@ -51,9 +51,17 @@ func (s *Source) list(ctx context.Context) (list []FolderUIDs, err error) {
 	if err := c.login(ctx); err != nil {
 		return nil, fmt.Errorf("log in as %s: %w", o.Username, err)
 	}
+	if err := c.identify(ctx); err != nil {
+		return nil, err
+	}
+	if err := c.resolve(ctx); err != nil {
+		return nil, err
+	}
 	var errs []error
-	for _, name := range o.Folders {
-		f := &folder{name: name}
+	for _, f := range c.folders {
+		if f.same {
+			continue
+		}
 		err := c.selectFolder(ctx, f)
 		var refused *refusal
 		if errors.As(err, &refused) {
@@ -67,7 +75,7 @@ func (s *Source) list(ctx context.Context) (list []FolderUIDs, err error) {
 		if err != nil {
 			return list, errors.Join(append(errs, err)...)
 		}
-		list = append(list, FolderUIDs{Folder: name, UIDValidity: f.uidValidity, UIDs: uids})
+		list = append(list, FolderUIDs{Folder: f.name, UIDValidity: f.uidValidity, UIDs: uids})
 	}
 	c.logout()
 	return list, errors.Join(errs...)
@@ -78,12 +86,15 @@ func (c *session) listFolder(ctx context.Context, f *folder) ([]ticket.UID, erro
 	var all []ticket.UID
 	for last := ticket.UID(0); last < math.MaxUint32; {
 		hi := ticket.UID(0)
-		if f.uidNext > last && f.uidNext-last > searchWindow {
-			hi = last + searchWindow
+		if w := c.window(); f.uidNext > last && f.uidNext-last > w {
+			hi = last + w
 		}
 		uids, err := c.search(ctx, last+1, hi)
 		if err != nil {
 			return nil, err
+		}
+		if hi == 0 && len(uids) >= int(c.window()) {
+			return nil, fmt.Errorf("search %s: %w", f.name, errLimited)
 		}
 		all = append(all, uids...)
 		if hi == 0 {

@@ -34,7 +34,7 @@ func TestList(t *testing.T) {
 // TestListChangesNothing: whatever is to be done with mails once they are
 // stored, listing opens the folder read-only.
 func TestListChangesNothing(t *testing.T) {
-	s := newScript(t, defaultReply)
+	s := newScript(t, func(c string) reply { return defaultReply(c, "IMAP4rev1") })
 	o := options(s.listener.Addr().String())
 	o.After = imap.After{Seen: true}
 	src, err := imap.New(o)

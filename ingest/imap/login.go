@@ -38,15 +38,7 @@ func (c *session) credentials(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("get the password: %w", err)
 	}
-	err = c.do(ctx, responseBudget, "authenticate", func() error {
-		switch {
-		case c.caps.Has(goimap.AuthCap(sasl.Plain)):
-			return c.client.Authenticate(sasl.NewPlainClient("", c.o.Username, password))
-		case c.caps.Has(goimap.CapLoginDisabled):
-			return fmt.Errorf("the server offers no login by password here (security %s)", c.o.Security)
-		}
-		return c.client.Login(c.o.Username, password).Wait()
-	})
+	err = c.passwordLogin(ctx, password)
 	return hide(err, password)
 }
 

@@ -23,6 +23,7 @@ func (b *batch) quarantine(ctx context.Context, uid ticket.UID) error {
 	m := ingest.Mail{
 		Origin:   ticket.Origin{Mailbox: b.o.Mailbox, Folder: f.name, UIDValidity: f.uidValidity, UID: uid},
 		Previous: b.previous,
+		Junk:     f.junk,
 	}
 	why := bounded(fmt.Sprintf("could not be taken in %d attempts: %v", min(t.failures, b.o.MaxFailures), t.err))
 	if errors.Is(t.err, errTooLarge) {

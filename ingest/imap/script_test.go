@@ -2,6 +2,7 @@ package imap_test
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -25,6 +26,11 @@ type script struct {
 	commands []string
 	conns    map[net.Conn]bool
 	served   chan struct{} // gets a value at the end of each connection
+
+	// Set before the first connection, or by set; "" is the default.
+	caps, greeting, login, open string
+	uidNext                     int // 0 is not told
+	begun                       time.Time
 }
 
 // reply is what comes before the tagged OK. Closed ends the connection instead.
@@ -40,7 +46,7 @@ func newScript(t testing.TB, answer func(command string) reply) *script {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &script{listener: l, conns: make(map[net.Conn]bool), served: make(chan struct{}, 100)}
+	s := &script{begun: time.Now(), listener: l, conns: make(map[net.Conn]bool), served: make(chan struct{}, 100)}
 	s.running.Go(func() {
 		for {
 			c, err := l.Accept()
@@ -72,8 +78,21 @@ func newScript(t testing.TB, answer func(command string) reply) *script {
 	return s
 }
 
+// set changes what the server says, before a client comes.
+func (s *script) set(change func(*script)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(s)
+}
+
 func (s *script) serve(c net.Conn, answer func(string) reply) {
-	if _, err := io.WriteString(c, "* OK [CAPABILITY IMAP4rev1] ready\r\n"); err != nil {
+	s.mu.Lock()
+	caps, greeting, login, open, uidNext := cmp.Or(s.caps, "IMAP4rev1"), s.greeting, s.login, s.open, s.uidNext
+	s.mu.Unlock()
+	if greeting == "" {
+		greeting = "* OK [CAPABILITY " + caps + "] ready"
+	}
+	if _, err := io.WriteString(c, greeting+"\r\n"); err != nil || strings.HasPrefix(greeting, "* BYE") {
 		return
 	}
 	lines := bufio.NewScanner(c)
@@ -84,7 +103,15 @@ func (s *script) serve(c net.Conn, answer func(string) reply) {
 			s.commands = append(s.commands, command)
 			s.mu.Unlock()
 		}
-		r := defaultReply(command)
+		r := defaultReply(command, caps)
+		switch verb, _, _ := strings.Cut(command, " "); {
+		case verb == "LOGIN" && login != "":
+			r = reply{status: login}
+		case (verb == "SELECT" || verb == "EXAMINE") && open != "":
+			r = reply{status: open}
+		case (verb == "SELECT" || verb == "EXAMINE") && uidNext > 0:
+			r.data += fmt.Sprintf("* OK [UIDNEXT %d] ok\r\n", uidNext)
+		}
 		if r == (reply{}) {
 			r = answer(command)
 		}
@@ -101,12 +128,12 @@ func (s *script) serve(c net.Conn, answer func(string) reply) {
 }
 
 // defaultReply answers what leads up to a search.
-func defaultReply(command string) reply {
+func defaultReply(command, caps string) reply {
 	switch verb, _, _ := strings.Cut(command, " "); verb {
 	case "LOGIN":
-		return reply{status: "OK [CAPABILITY IMAP4rev1] in"}
+		return reply{status: "OK [CAPABILITY " + caps + "] in"}
 	case "CAPABILITY":
-		return reply{data: "* CAPABILITY IMAP4rev1\r\n"}
+		return reply{data: "* CAPABILITY " + caps + "\r\n"}
 	case "SELECT", "EXAMINE":
 		return reply{data: "* 3 EXISTS\r\n* OK [UIDVALIDITY 9] ok\r\n"}
 	case "LOGOUT":

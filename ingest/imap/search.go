@@ -26,9 +26,24 @@ func (c *session) search(ctx context.Context, lo, hi ticket.UID) ([]ticket.UID, 
 }
 
 func (c *session) searchSet(ctx context.Context, set goimap.UIDSet, lo, hi ticket.UID) ([]ticket.UID, error) {
+	return c.searchFor(ctx, &goimap.SearchCriteria{UID: []goimap.UIDSet{set}}, lo, hi)
+}
+
+// unseen returns which of the last UIDs up to last are not marked as seen.
+func (c *session) unseen(ctx context.Context, last ticket.UID) ([]ticket.UID, error) {
+	lo := ticket.UID(1)
+	if w := c.window(); last > w {
+		lo = last - w + 1
+	}
+	var set goimap.UIDSet
+	set.AddRange(goimap.UID(lo), goimap.UID(last))
+	return c.searchFor(ctx, &goimap.SearchCriteria{UID: []goimap.UIDSet{set}, NotFlag: []goimap.Flag{goimap.FlagSeen}}, lo, last)
+}
+
+func (c *session) searchFor(ctx context.Context, criteria *goimap.SearchCriteria, lo, hi ticket.UID) ([]ticket.UID, error) {
 	var uids []ticket.UID
 	err := c.do(ctx, searchBudget, fmt.Sprintf("search %s from uid %d", c.selected.name, lo), func() error {
-		data, err := c.client.UIDSearch(&goimap.SearchCriteria{UID: []goimap.UIDSet{set}}, nil).Wait()
+		data, err := c.client.UIDSearch(criteria, nil).Wait()
 		if err != nil {
 			return err
 		}

@@ -25,7 +25,8 @@ type session struct {
 	guard  *guard
 	caps   goimap.CapSet
 
-	selected *folder // whose SELECT holds
+	selected *folder   // whose SELECT holds
+	resolved time.Time // when the folders' names were looked up
 	arrived  chan struct{}
 	proven   bool // IDLE has announced a mail on this connection
 }
@@ -55,8 +56,14 @@ func (s *Source) session(ctx context.Context, sink ingest.Sink, healthy func()) 
 	if err := c.login(work); err != nil {
 		return fmt.Errorf("log in as %s: %w", s.o.Username, err)
 	}
+	if err := c.identify(work); err != nil {
+		return err
+	}
+	if err := c.resolve(work); err != nil {
+		return err
+	}
 	s.setStatus(func(st *Status) { st.Connected = true })
-	s.o.Logger.Info("imap connected", "server", s.o.Server, "security", s.o.Security, "idle", c.caps.Has(goimap.CapIdle), "took", s.o.Now().Sub(dialStart).Round(time.Millisecond))
+	s.o.Logger.Info("imap connected", "server", s.o.Server, "security", s.o.Security, "idle", c.can(goimap.CapIdle), "took", s.o.Now().Sub(dialStart).Round(time.Millisecond))
 
 	err = c.loop(ctx, work, healthy)
 	if ctx.Err() != nil {

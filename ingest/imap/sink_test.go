@@ -28,6 +28,8 @@ type memorySink struct {
 	mails   []storedMail
 	takes   map[ticket.UID]int
 
+	recorded map[ticket.Origin]time.Time
+
 	refuse, refuseQuarantine func(m ingest.Mail) error // Take, Quarantine fail with it
 }
 
@@ -38,7 +40,7 @@ type storedMail struct {
 }
 
 func newSink(t *testing.T) *memorySink {
-	return &memorySink{t: t, changed: make(chan struct{}), cursors: make(map[string]ticket.Cursor), takes: make(map[ticket.UID]int)}
+	return &memorySink{t: t, changed: make(chan struct{}), cursors: make(map[string]ticket.Cursor), takes: make(map[ticket.UID]int), recorded: make(map[ticket.Origin]time.Time)}
 }
 
 func (s *memorySink) Take(ctx context.Context, m ingest.Mail) (ingest.Pending, error) {
@@ -88,9 +90,10 @@ func (s *memorySink) keep(m ingest.Mail, reason string) (ingest.Pending, error) 
 	if c.Last != m.Previous || m.Origin.UID <= c.Last {
 		return pending{fmt.Errorf("uid %d after %d, cursor %d: %w", m.Origin.UID, m.Previous, c.Last, errOrder)}, nil
 	}
-	c.Last = m.Origin.UID
+	c.Last, c.At = m.Origin.UID, time.Now()
 	s.cursors[key] = c
 	m.Body = nil
+	s.recorded[m.Origin] = c.At
 	s.mails = append(s.mails, storedMail{mail: m, body: body, reason: reason})
 	close(s.changed)
 	s.changed = make(chan struct{})
@@ -101,6 +104,12 @@ func (s *memorySink) Cursor(ctx context.Context, mailbox, folder string) (ticket
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.cursors[mailbox+"/"+folder], nil
+}
+
+func (s *memorySink) Recorded(ctx context.Context, o ticket.Origin) (time.Time, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.recorded[o], nil
 }
 
 // wait returns the mails once there are n.

@@ -81,9 +81,13 @@ type Options struct {
 	// without a restart.
 	Password func(ctx context.Context) (string, error)
 	// Tokens makes logins by OAuth2, instead of Password.
-	Tokens  TokenSource
-	Folders []string // UTF-8 names; default INBOX. IDLE watches the first one.
-	After   After    // done to each mail once it is stored
+	Tokens TokenSource
+	// Folders are UTF-8 names, or special uses (RFC 6154) such as `\Junk`, which
+	// stand for the folder that the server marks so; default INBOX. IDLE watches
+	// the first one, the others are asked every Poll.
+	Folders []string
+	After   After  // done to each mail once it is stored
+	Version string // of the program, for servers that ask for it (RFC 2971)
 
 	Poll        time.Duration // 30 s: how often to look where IDLE is missing or silent, and at folders but the first
 	Dial        time.Duration // 15 s: connect, TLS and greeting, each
@@ -101,6 +105,8 @@ type Options struct {
 	Logger *slog.Logger     // nil discards
 	Now    func() time.Time // nil is time.Now; for Status only
 }
+
+const inbox = "INBOX"
 
 const (
 	maxIdleRefresh = 28 * time.Minute
@@ -125,7 +131,13 @@ func (o Options) withDefaults() Options {
 		o.Security = SecurityTLS
 	}
 	if len(o.Folders) == 0 {
-		o.Folders = []string{"INBOX"}
+		o.Folders = []string{inbox}
+	}
+	o.Folders = slices.Clone(o.Folders)
+	for i, name := range o.Folders {
+		if strings.EqualFold(name, inbox) { // RFC 9051 section 5.1
+			o.Folders[i] = inbox
+		}
 	}
 	if o.BatchSize == 0 {
 		o.BatchSize = 250
@@ -177,10 +189,10 @@ func (o Options) Validate() error {
 		wrong("both a password and tokens are given")
 	}
 	for i, name := range o.Folders {
-		switch {
-		case name == "" || strings.ContainsAny(name, "\r\n\x00"):
-			wrong("folder %q: not a folder name", name)
-		case slices.Contains(o.Folders[:i], name):
+		if err := CheckFolder(name); err != nil {
+			wrong("folder %q: %w", name, err)
+		}
+		if slices.Contains(o.Folders[:i], name) {
 			wrong("folder %q is named twice", name)
 		}
 	}
@@ -237,6 +249,7 @@ type Status struct {
 type Source struct {
 	o       Options
 	folders []*folder // touched by Run's goroutine only
+	refused *refusals
 
 	mu     sync.Mutex
 	status Status
@@ -255,11 +268,18 @@ func New(o Options) (*Source, error) {
 		return nil, fmt.Errorf("imap options of %q: %w", o.Mailbox, err)
 	}
 	o.Logger = o.Logger.With("mailbox", o.Mailbox)
-	s := &Source{o: o}
-	for _, name := range o.Folders {
-		s.folders = append(s.folders, &folder{name: name})
+	return &Source{o: o, refused: &refusals{}, folders: newFolders(o.Folders)}, nil
+}
+
+func newFolders(names []string) (list []*folder) {
+	for _, name := range names {
+		f := &folder{wanted: name, name: name}
+		if use, _ := specialUse(name); use != "" {
+			f.name = ""
+		}
+		list = append(list, f)
 	}
-	return s, nil
+	return list
 }
 
 // Status returns how the source fares. It may be called from any goroutine.
@@ -289,7 +309,9 @@ func (s *Source) Run(ctx context.Context, sink ingest.Sink) error {
 	b := backoff{min: s.o.BackoffMin, max: s.o.BackoffMax}
 	renewed := false
 	for ctx.Err() == nil {
-		err := s.session(ctx, sink, func() { b.reset(); renewed = false })
+		began := time.Now()
+		well := false
+		err := s.session(ctx, sink, func() { well, renewed = true, false })
 		s.setStatus(func(st *Status) { st.Connected = false })
 		if ctx.Err() != nil {
 			return nil
@@ -305,6 +327,16 @@ func (s *Source) Run(ctx context.Context, sink ingest.Sink) error {
 				continue
 			}
 		}
+		switch {
+		case busy(err):
+			// A refused connection counts at many servers: more of them keep us out.
+			b.failures = max(b.failures, busyFailures)
+			err = &full{err}
+		case well && time.Since(began) >= settledAfter*s.o.BackoffMin:
+			b.reset()
+		case well: // it worked, but not for long: no login a second
+			b.failures = min(b.failures, 2)
+		}
 		wait := b.next()
 		s.failed(err)
 		s.o.Logger.Warn("imap session ended", "error", err, "retry_in", wait.Round(time.Millisecond))
@@ -314,6 +346,14 @@ func (s *Source) Run(ctx context.Context, sink ingest.Sink) error {
 	}
 	return nil
 }
+
+const (
+	// busyFailures is how many failures a server that has no room counts for: by
+	// default the pause is then at least half a minute.
+	busyFailures = 6
+	// settledAfter, in BackoffMin, is how long a sound session lives at least.
+	settledAfter = 20
+)
 
 // failed records an error for Status.
 func (s *Source) failed(err error) {

@@ -3,6 +3,8 @@
 package dovecottest
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"os"
 	"os/exec"
@@ -21,7 +23,12 @@ import (
 // Server is a running Dovecot.
 type Server struct {
 	*servertest.Base
-	users     []string
+	users []string
+
+	configure  func() error // writes the configuration
+	mechanisms string       // as Dovecot names them
+	hashed     string       // the user whose password is kept as a hash
+
 	delivered atomic.Int64
 }
 
@@ -38,13 +45,14 @@ func Start(t testing.TB, users ...string) *Server {
 			servertest.Missing(t, "dovecot", "apt-get install dovecot-imapd")
 		}
 	}
-	s := &Server{Base: servertest.NewBase(t, users), users: users}
+	s := &Server{Base: servertest.NewBase(t, users), users: users, mechanisms: "plain login"}
 	if err := s.prepare(); err != nil {
 		t.Fatalf("prepare dovecot: %v", err)
 	}
 	config := filepath.Join(s.Dir, "dovecot.conf")
 	s.Launch(t, func(plain, secure int) error {
-		return os.WriteFile(config, []byte(s.config(plain, secure)), 0o644)
+		s.configure = func() error { return os.WriteFile(config, []byte(s.config(plain, secure)), 0o644) }
+		return s.configure()
 	}, func() *exec.Cmd { return exec.Command(binary, "-F", "-c", config) })
 	return s
 }
@@ -56,6 +64,22 @@ func (s *Server) SetPassword(user, password string) error {
 	if err := s.Base.SetPassword(user, password); err != nil {
 		return err
 	}
+	return s.writePasswords()
+}
+
+// SetMechanisms changes by which SASL mechanisms a stopped Dovecot lets log in,
+// separated by spaces.
+func (s *Server) SetMechanisms(names string) error {
+	s.mechanisms = names
+	return s.configure()
+}
+
+// SetHashed makes the user's password one that only PLAIN and LOGIN can check.
+func (s *Server) SetHashed(user string) error {
+	if !slices.Contains(s.users, user) {
+		return fmt.Errorf("set hashed: no user %s", user)
+	}
+	s.hashed = user
 	return s.writePasswords()
 }
 
@@ -93,7 +117,26 @@ func (s *Server) Deliver(user string, raw []byte) error {
 	if !slices.Contains(s.users, user) {
 		return fmt.Errorf("deliver: no user %s", user)
 	}
-	dir := s.Maildir(user)
+	return s.deliver(user, s.Maildir(user), raw)
+}
+
+// DeliverTo puts a mail into a folder, named as on disk: in modified UTF-7, with
+// dots between its parts.
+func (s *Server) DeliverTo(user, folder string, raw []byte) error {
+	dir := filepath.Join(s.Maildir(user), "."+folder)
+	for _, sub := range []string{"", "new", "cur", "tmp"} {
+		path := filepath.Join(dir, sub)
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			return fmt.Errorf("deliver to %s: %w", folder, err)
+		}
+		if err := os.Chown(path, s.UID, s.GID); err != nil {
+			return fmt.Errorf("deliver to %s: %w", folder, err)
+		}
+	}
+	return s.deliver(user, dir, raw)
+}
+
+func (s *Server) deliver(user, dir string, raw []byte) error {
 	name := fmt.Sprintf("%d.M%06dP%d.test", time.Now().Unix(), s.delivered.Add(1), os.Getpid())
 	tmp := filepath.Join(dir, "tmp", name)
 	if err := os.WriteFile(tmp, raw, 0o600); err != nil {
@@ -130,7 +173,12 @@ func (s *Server) prepare() error {
 func (s *Server) writePasswords() error {
 	var passwd strings.Builder
 	for _, name := range s.users {
-		fmt.Fprintf(&passwd, "%s:{PLAIN}%s:%d:%d::%s::\n", name, s.Password(name), s.UID, s.GID, filepath.Join(s.Dir, "mail"))
+		password := "{PLAIN}" + s.Password(name)
+		if name == s.hashed {
+			sum := sha256.Sum256([]byte(s.Password(name)))
+			password = "{SHA256}" + base64.StdEncoding.EncodeToString(sum[:])
+		}
+		fmt.Fprintf(&passwd, "%s:%s:%d:%d::%s::\n", name, password, s.UID, s.GID, filepath.Join(s.Dir, "mail"))
 	}
 	return os.WriteFile(filepath.Join(s.Dir, "passwd"), []byte(passwd.String()), 0o644)
 }
@@ -166,7 +214,7 @@ mail_location = maildir:%[1]s/mail/%%u
 first_valid_uid = 1
 first_valid_gid = 1
 disable_plaintext_auth = no
-auth_mechanisms = plain login
+auth_mechanisms = %[7]s
 auth_failure_delay = 0 s
 ssl = yes
 ssl_cert = <%[1]s/cert.pem
@@ -183,6 +231,10 @@ userdb {
 namespace inbox {
   inbox = yes
   separator = /
+  mailbox "Correo no deseado" {
+    special_use = \Junk
+    auto = create
+  }
 }
 # No growing delay after wrong passwords: every client here has one address.
 service anvil {
@@ -199,5 +251,5 @@ service imap-login {
     ssl = yes
   }
 }
-%[6]s`, s.Dir, internal, login, plain, secure, chroot)
+%[6]s`, s.Dir, internal, login, plain, secure, chroot, s.mechanisms)
 }

@@ -19,6 +19,7 @@ type Proxy struct {
 	fault Fault
 	conns map[net.Conn]bool
 	count int
+	sent  bytes.Buffer
 }
 
 // Fault is what a proxy does to what the server sends. The zero value does
@@ -84,6 +85,25 @@ func (p *Proxy) Connections() int {
 	return p.count
 }
 
+// Sent returns what the clients have sent, up to a megabyte of it.
+func (p *Proxy) Sent() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sent.String()
+}
+
+// record is a proxy that keeps what is written to it.
+type record Proxy
+
+func (r *record) Write(b []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.sent.Len() < 1<<20 {
+		r.sent.Write(b)
+	}
+	return len(b), nil
+}
+
 // Close ends the proxy and its connections and waits for them.
 func (p *Proxy) Close() error {
 	err := p.listener.Close()
@@ -109,7 +129,7 @@ func (p *Proxy) accept() {
 		fault := p.fault
 		p.mu.Unlock()
 		var both sync.WaitGroup
-		both.Go(func() { _, _ = io.Copy(server, client); server.Close() })
+		both.Go(func() { _, _ = io.Copy(io.MultiWriter(server, (*record)(p)), client); server.Close() })
 		both.Go(func() { p.toClient(client, server, fault); client.Close() })
 		p.running.Go(func() {
 			both.Wait()

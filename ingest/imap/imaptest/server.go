@@ -35,6 +35,9 @@ type Server struct {
 	changed     chan struct{} // closed and renewed at each change of a mailbox
 	logins      atomic.Int64
 	searches    atomic.Int64
+	statuses    atomic.Int64
+	selects     atomic.Int64
+	junk        string       // the folder marked \Junk
 	bearer      *bearerLogin // nil: logins by password
 }
 
@@ -49,6 +52,12 @@ func Start(users map[string]string) (*Server, error) {
 // StartWithoutMove is Start without the MOVE extension.
 func StartWithoutMove(users map[string]string) (*Server, error) {
 	return start(users, imap.CapSet{imap.CapIMAP4rev1: {}, imap.CapUIDPlus: {}})
+}
+
+// StartRev2 is Start for a server that speaks IMAP4rev2 too: folder names in
+// UTF-8 once that is enabled.
+func StartRev2(users map[string]string) (*Server, error) {
+	return start(users, imap.CapSet{imap.CapIMAP4rev1: {}, imap.CapIMAP4rev2: {}})
 }
 
 func start(users map[string]string, caps imap.CapSet) (*Server, error) {
@@ -120,6 +129,39 @@ func (s *Server) Deliver(user, folder string, raw []byte, internalDate time.Time
 	s.notify()
 	return nil
 }
+
+// MarkJunk makes a folder, which may be missing yet, the one for spam (RFC 6154).
+func (s *Server) MarkJunk(folder string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.junk = folder
+}
+
+// SetSeen marks all mails of a folder as read or unread.
+func (s *Server) SetSeen(user, folder string, seen bool) error {
+	u, err := s.user(user)
+	if err != nil {
+		return err
+	}
+	view := imapmemserver.NewUserSession(u)
+	defer view.Close()
+	if _, err := view.Select(folder, nil); err != nil {
+		return fmt.Errorf("select %s of %s: %w", folder, user, err)
+	}
+	op := imap.StoreFlagsAdd
+	if !seen {
+		op = imap.StoreFlagsDel
+	}
+	all := imap.UIDSet{imap.UIDRange{Start: 1, Stop: 0}}
+	return view.Store(nil, all, &imap.StoreFlags{Op: op, Silent: true, Flags: []imap.Flag{imap.FlagSeen}}, nil)
+}
+
+// Statuses returns how many STATUS commands were answered, and Selects how many
+// folders were opened.
+func (s *Server) Statuses() int { return int(s.statuses.Load()) }
+
+// Selects returns how many folders were opened.
+func (s *Server) Selects() int { return int(s.selects.Load()) }
 
 // Count returns how many mails a folder holds, and how many of them are not
 // \Seen; zeros if there is no such folder.

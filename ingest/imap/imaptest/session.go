@@ -28,7 +28,35 @@ func (s *session) Login(username, password string) error {
 	return s.SessionIMAP4rev2.Login(username, first)
 }
 
+func (s *session) List(w *imapserver.ListWriter, ref string, patterns []string, o *imap.ListOptions) error {
+	s.server.mu.Lock()
+	junk := s.server.junk
+	s.server.mu.Unlock()
+	if junk == "" {
+		return s.SessionIMAP4rev2.List(w, ref, patterns, o)
+	}
+	// The memory server can mark no folder; besides INBOX this one is all there is.
+	for _, data := range []imap.ListData{{Mailbox: "INBOX", Delim: '/'}, {Mailbox: junk, Delim: '/', Attrs: []imap.MailboxAttr{imap.MailboxAttrJunk}}} {
+		if err := w.WriteList(&data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *session) Status(name string, o *imap.StatusOptions) (*imap.StatusData, error) {
+	s.server.statuses.Add(1)
+	data, err := s.SessionIMAP4rev2.Status(name, o)
+	if err == nil && o.UIDValidity {
+		s.server.mu.Lock()
+		defer s.server.mu.Unlock()
+		data.UIDValidity = s.server.uidValidity
+	}
+	return data, err
+}
+
 func (s *session) Select(name string, o *imap.SelectOptions) (*imap.SelectData, error) {
+	s.server.selects.Add(1)
 	data, err := s.SessionIMAP4rev2.Select(name, o)
 	if err != nil {
 		return nil, err
