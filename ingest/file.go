@@ -141,6 +141,21 @@ func (p *Pipeline) fileMessage(tx *store.Tx, s *Staged, earlier ticket.Message) 
 		}, p.o.Terms)
 	}
 	f.Ticket = t.Number
+	r, err := put(tx, s, msg, body, f, t, events)
+	if err != nil || t.Number.IsZero() {
+		return r, err
+	}
+	for _, l := range verdict.links {
+		if err := linkBack(tx, l, t); err != nil {
+			return Result{}, err
+		}
+	}
+	return r, nil
+}
+
+// put writes a filing and what it changes: the original, the ticket if it has
+// one, and the message with its body, nil for one that is stored already.
+func put(tx *store.Tx, s *Staged, msg ticket.Message, body *ticket.Body, f ticket.Filing, t ticket.Ticket, events []ticket.Event) (Result, error) {
 	if err := tx.AttachBlob(s.blob); err != nil {
 		return Result{}, fmt.Errorf("attach original: %w", err)
 	}
@@ -149,11 +164,6 @@ func (p *Pipeline) fileMessage(tx *store.Tx, s *Staged, earlier ticket.Message) 
 	if !t.Number.IsZero() {
 		if err := tx.PutTicket(&t, events...); err != nil {
 			return Result{}, fmt.Errorf("put ticket %s: %w", t.Number, err)
-		}
-		for _, l := range verdict.links {
-			if err := linkBack(tx, l, t); err != nil {
-				return Result{}, err
-			}
 		}
 	}
 	if err := tx.PutMessage(&msg, body); err != nil {
@@ -185,18 +195,7 @@ func (p *Pipeline) share(tx *store.Tx, s *Staged, msg ticket.Message, first, f t
 	}
 	petitions := func(mailbox string) bool { return slices.Contains(p.o.Petitions, mailbox) }
 	t, events := t.Share(f, msg.Digest, s.classification, petitions, p.o.Terms)
-	if err := tx.AttachBlob(s.blob); err != nil {
-		return Result{}, fmt.Errorf("attach original: %w", err)
-	}
-	s.attached = true
-	msg.Filings = append(msg.Filings[:len(msg.Filings):len(msg.Filings)], f)
-	if err := tx.PutTicket(&t, events...); err != nil {
-		return Result{}, fmt.Errorf("put ticket %s: %w", t.Number, err)
-	}
-	if err := tx.PutMessage(&msg, nil); err != nil {
-		return Result{}, fmt.Errorf("put message: %w", err)
-	}
-	return Result{Disposition: f.Disposition, Ticket: t, Digest: msg.Digest}, nil
+	return put(tx, s, msg, nil, f, t, events)
 }
 
 // linkBack links the other ticket to t.

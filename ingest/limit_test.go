@@ -23,14 +23,7 @@ func TestTooLargeFromServer(t *testing.T) {
 		pending, err := f.Quarantine(t.Context(), ingest.Mail{
 			Origin: ticket.Origin{Mailbox: mailbox, Folder: "INBOX", UIDValidity: 7, UID: uid}, Previous: uid - 1, ReceivedAt: clock, TooLarge: true, Body: strings.NewReader(header),
 		}, "mail of "+size+" bytes: larger than allowed")
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, err := pending.Wait(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return r
+		return filed(t, pending, err)
 	}
 	r := refuse("soporte", 1, "70000000", largeHead+"\r\n")
 	if r.Disposition != ticket.DispositionRefused || r.Ticket.Subject != "Fotos del lector" || r.Ticket.Customer.Address != "ana@cliente.example.org" ||

@@ -126,11 +126,7 @@ func New(o Options) (*Pipeline, error) {
 
 // Cursor implements [Sink].
 func (p *Pipeline) Cursor(ctx context.Context, mailbox, folder string) (ticket.Cursor, error) {
-	var c ticket.Cursor
-	err := p.o.Store.View(ctx, func(tx *store.Tx) (err error) {
-		c, err = tx.Cursor(mailbox, folder)
-		return err
-	})
+	c, err := p.o.Store.Cursor(ctx, mailbox, folder)
 	if err != nil {
 		return ticket.Cursor{}, fmt.Errorf("read cursor of %s/%s: %w", mailbox, folder, err)
 	}

@@ -83,6 +83,12 @@ func (f fixture) file(t testing.TB, mailbox, raw string) ingest.Result {
 func (f fixture) take(t testing.TB, m ingest.Mail) ingest.Result {
 	t.Helper()
 	pending, err := f.Take(t.Context(), m)
+	return filed(t, pending, err)
+}
+
+// filed waits for what Take or Quarantine returned.
+func filed(t testing.TB, pending ingest.Pending, err error) ingest.Result {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,24 +54,22 @@ func (p *Pipeline) Take(ctx context.Context, m Mail) (Pending, error) {
 
 // readAhead reads the body to its end and returns what is left to do.
 func (p *Pipeline) readAhead(ctx context.Context, m Mail) (stage func() (*Staged, error), err error) {
-	if m.Size <= 0 || m.Size > wholeUpTo {
-		r := p.reading(ctx, m)
-		return r.finish, r.read()
+	if m.Size > 0 && m.Size <= wholeUpTo {
+		whole := bytes.NewBuffer(make([]byte, 0, m.Size+bytes.MinRead))
+		if _, err := whole.ReadFrom(io.LimitReader(m.Body, m.Size+1)); err != nil {
+			return nil, fmt.Errorf("read %s: %w", m.Origin, err)
+		}
+		switch n := int64(whole.Len()); {
+		case n < m.Size:
+			return nil, fmt.Errorf("read %s: %d of %d bytes: %w", m.Origin, n, m.Size, io.ErrUnexpectedEOF)
+		case n == m.Size:
+			m.Body = whole
+			return func() (*Staged, error) { return p.stage(ctx, m) }, nil
+		}
+		m.Body = io.MultiReader(whole, m.Body) // more than was announced, nobody knows how much
 	}
-	whole := bytes.NewBuffer(make([]byte, 0, m.Size+bytes.MinRead))
-	if _, err := whole.ReadFrom(io.LimitReader(m.Body, m.Size+1)); err != nil {
-		return nil, fmt.Errorf("read %s: %w", m.Origin, err)
-	}
-	if int64(whole.Len()) < m.Size {
-		return nil, fmt.Errorf("read %s: %d of %d bytes: %w", m.Origin, whole.Len(), m.Size, io.ErrUnexpectedEOF)
-	}
-	if int64(whole.Len()) > m.Size { // more than was announced, nobody knows how much
-		m.Body = io.MultiReader(whole, m.Body)
-		r := p.reading(ctx, m)
-		return r.finish, r.read()
-	}
-	m.Body = whole
-	return func() (*Staged, error) { return p.stage(ctx, m) }, nil
+	r := p.reading(ctx, m)
+	return r.finish, r.read()
 }
 
 // standInLine puts a mail behind those of its folder that were taken before.

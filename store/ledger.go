@@ -48,6 +48,15 @@ func (tx *Tx) PutOutcome(o ticket.Origin, out ticket.Outcome) error {
 	return nil
 }
 
+// Cursor returns how far a folder has been taken; the zero value if never.
+func (s *Store) Cursor(ctx context.Context, mailbox, folder string) (c ticket.Cursor, err error) {
+	err = s.View(ctx, func(tx *Tx) error {
+		c, err = tx.Cursor(mailbox, folder)
+		return err
+	})
+	return c, err
+}
+
 // Outcomes calls fn for the outcomes recorded of a server's folder under one
 // UIDVALIDITY, those above the UID after, ascending. It uses several short
 // transactions and calls fn outside of them, so fn may take its time; an error

@@ -256,8 +256,7 @@ func (t Ticket) Requeue(was, m *Mail, d Digest, c Classification, by Actor, at t
 			events = append(events, Event{At: at, Actor: by, Kind: k, From: from, To: to, Reason: reason})
 		}
 	}
-	old := t.Classification
-	untouched := t.Type == old.Type && t.Priority == old.Priority && t.Term.Code == old.Term
+	untouched := t.uncorrected()
 	t.Quarantine = ""
 	t.Subject, t.Customer, t.Language = m.Subject, m.From, m.Language
 	t.Attachments += len(m.Attachments) - len(was.Attachments)

@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"strconv"
 
-	"radicado/store"
 	"radicado/ticket"
 )
 
@@ -44,11 +43,7 @@ func (h *handler) apiLedger(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	page := LedgerPage{Outcomes: []LedgerEntry{}}
-	err = h.o.Store.View(r.Context(), func(tx *store.Tx) (err error) {
-		page.Cursor, err = tx.Cursor(mailbox, folder)
-		return err
-	})
-	if err != nil {
+	if page.Cursor, err = h.o.Store.Cursor(r.Context(), mailbox, folder); err != nil {
 		h.fail(w, r, fmt.Errorf("read cursor: %w", err))
 		return
 	}

@@ -76,6 +76,24 @@ func (a *App) reach(ctx context.Context, f accessFlags, write bool) (access, err
 	return &localAccess{s, d, a}, nil
 }
 
+// actOn opens the tickets for writing and does something to one of them on
+// behalf of who; "" is the person at the keyboard.
+func (a *App) actOn(ctx context.Context, f accessFlags, n ticket.Number, who string, do func(d access, who string) (ticket.Detail, error)) (ticket.Detail, error) {
+	if who == "" {
+		who = login()
+	}
+	d, err := a.reach(ctx, f, true)
+	if err != nil {
+		return ticket.Detail{}, err
+	}
+	t, err := do(d, who)
+	err = errors.Join(err, d.Close())
+	if errors.Is(err, store.ErrNotFound) {
+		return t, fmt.Errorf("ticket %s: %w", n, err)
+	}
+	return t, err
+}
+
 // localAccess works on the file.
 type localAccess struct {
 	store *store.Store

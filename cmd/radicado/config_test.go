@@ -89,23 +89,30 @@ func TestConfigMistakes(t *testing.T) {
 		{"rules", "[classify]\nrules = \"none.toml\"\n", []string{"line 2: classify.rules"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "radicado.toml")
-			if err := os.WriteFile(path, []byte(c.toml), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			_, _, err := loadConfig(path)
-			if err == nil {
-				t.Fatal("accepted")
-			}
-			for _, w := range c.want {
-				if !strings.Contains(err.Error(), w) {
-					t.Errorf("error lacks %q:\n%v", w, err)
-				}
-			}
-			if strings.Contains(err.Error(), secret) {
-				t.Errorf("a value of the file is in the error:\n%v", err)
-			}
+			wantMistakes(t, c.toml, secret, c.want)
 		})
+	}
+}
+
+// wantMistakes loads a configuration that is wrong: the error names each of
+// want, and never the secret that stands in the file.
+func wantMistakes(t *testing.T, text, secret string, want []string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "radicado.toml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := loadConfig(path)
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	for _, w := range want {
+		if !strings.Contains(err.Error(), w) {
+			t.Errorf("error lacks %q:\n%v", w, err)
+		}
+	}
+	if strings.Contains(err.Error(), secret) {
+		t.Errorf("a value of the file is in the error:\n%v", err)
 	}
 }
 

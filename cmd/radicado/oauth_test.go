@@ -173,22 +173,7 @@ func TestOAuth2Mistakes(t *testing.T) {
 			[]string{"line 20: mailbox[1].imap.oauth2.token_file: another mailbox"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "radicado.toml")
-			if err := os.WriteFile(path, []byte(head+c.toml), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			_, _, err := loadConfig(path)
-			if err == nil {
-				t.Fatal("accepted")
-			}
-			for _, w := range c.want {
-				if !strings.Contains(err.Error(), w) {
-					t.Errorf("error lacks %q:\n%v", w, err)
-				}
-			}
-			if strings.Contains(err.Error(), secret) {
-				t.Errorf("a secret is in the error:\n%v", err)
-			}
+			wantMistakes(t, head+c.toml, secret, c.want)
 		})
 	}
 	both := strings.Replace(head, "[mailbox.imap.oauth2]", "password_env = \"P\"\n[mailbox.imap.oauth2]", 1) + "provider = \"google\"\nclient_id = \"x\"\ntoken_file = \"t\"\n"

@@ -27,11 +27,7 @@ type ledger func(ctx context.Context, mailbox, folder string, uidValidity uint32
 // storeLedger reads the file itself.
 func storeLedger(s *store.Store) ledger {
 	return func(ctx context.Context, mailbox, folder string, uidValidity uint32) (ticket.Cursor, []ticket.UID, error) {
-		var c ticket.Cursor
-		err := s.View(ctx, func(tx *store.Tx) (err error) {
-			c, err = tx.Cursor(mailbox, folder)
-			return err
-		})
+		c, err := s.Cursor(ctx, mailbox, folder)
 		if err != nil {
 			return c, nil, err
 		}

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 
-	"radicado/store"
 	"radicado/ticket"
 	"radicado/web"
 )
@@ -24,19 +23,8 @@ func (c *requeueCmd) Run(ctx context.Context, a *App) error {
 	if err != nil {
 		return usageError{err}
 	}
-	who := c.As
-	if who == "" {
-		who = login()
-	}
-	d, err := a.reach(ctx, c.accessFlags, true)
-	if err != nil {
-		return err
-	}
-	t, err := d.Requeue(ctx, n, who)
-	err = errors.Join(err, d.Close())
+	t, err := a.actOn(ctx, c.accessFlags, n, c.As, func(d access, who string) (ticket.Detail, error) { return d.Requeue(ctx, n, who) })
 	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return fmt.Errorf("ticket %s: %w", n, err)
 	case err != nil:
 		return err
 	case c.JSON:

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"radicado/store"
 	"radicado/ticket"
 )
 
@@ -66,19 +65,8 @@ func (c *setCmd) Run(ctx context.Context, a *App) error {
 	if err != nil {
 		return usageError{err}
 	}
-	who := c.As
-	if who == "" {
-		who = login()
-	}
-	d, err := a.reach(ctx, c.accessFlags, true)
-	if err != nil {
-		return err
-	}
-	t, err := d.Change(ctx, n, change, who)
-	err = errors.Join(err, d.Close())
+	t, err := a.actOn(ctx, c.accessFlags, n, c.As, func(d access, who string) (ticket.Detail, error) { return d.Change(ctx, n, change, who) })
 	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return fmt.Errorf("ticket %s: %w", n, err)
 	case errors.Is(err, ticket.ErrNoReason), errors.Is(err, ticket.ErrTransition):
 		return usageError{err}
 	case err != nil:

@@ -17,8 +17,9 @@ import (
 
 // desk is what the configuration makes of the packages.
 type desk struct {
-	config   Config
-	calendar *calendar.Calendar
+	config    Config
+	calendar  *calendar.Calendar
+	petitions []string // mailboxes with the hours of the desk of petitions
 }
 
 // loadDesk reads the configuration and builds what needs no database. Warnings
@@ -43,6 +44,9 @@ func newDesk(c Config) (*desk, error) {
 			return nil, usageError{fmt.Errorf("mailbox %s: %w", m.Name, err)}
 		}
 		o.Desks[m.Name] = hours
+		if hours == calendar.DeskPQRSA() {
+			d.petitions = append(d.petitions, m.Name)
+		}
 	}
 	for _, day := range c.Calendar.Closed {
 		o.Closed = append(o.Closed, calendar.ClosedDay{Date: ticket.Date(day.Date), Reason: day.Reason})
@@ -112,13 +116,6 @@ func (d *desk) observedPipeline(s *store.Store, now func() time.Time, log *slog.
 	if err != nil {
 		return nil, err
 	}
-	var petitions []string
-	for _, m := range d.config.Mailbox {
-		// The pipeline's desk of petitions is the one with its hours; newDesk has read them.
-		if hours, err := calendar.ParseDesk(m.Calendar); err == nil && hours == calendar.DeskPQRSA() {
-			petitions = append(petitions, m.Name)
-		}
-	}
 	return ingest.New(ingest.Options{
 		Store:         s,
 		Classifier:    c,
@@ -126,7 +123,7 @@ func (d *desk) observedPipeline(s *store.Store, now func() time.Time, log *slog.
 		Mime:          d.mime(),
 		ReopenWithin:  time.Duration(d.config.Ingest.ReopenDays) * 24 * time.Hour,
 		OneTicket:     d.config.Ingest.SameMail == sameMailOne,
-		Petitions:     petitions,
+		Petitions:     d.petitions,
 		SharedDomains: d.config.Ingest.SharedDomains,
 		MaxMail:       d.config.Ingest.maxMail(),
 		MemoryBytes:   int64(d.config.Ingest.MemoryMiB) << 20,

@@ -129,6 +129,9 @@ var crowdedTexts = []string{
 	"authenticated but not connected", "connection limit", "server unavailable",
 }
 
+// busyCodes say that the server cannot just now (RFC 5530).
+var busyCodes = []goimap.ResponseCode{goimap.ResponseCodeLimit, goimap.ResponseCodeUnavailable, goimap.ResponseCodeInUse, goimap.ResponseCodeServerBug}
+
 // busy reports whether the server says that it cannot just now (RFC 5530): of
 // the state it is in, not of what was asked.
 func busy(err error) bool {
@@ -136,8 +139,7 @@ func busy(err error) bool {
 	if !errors.As(err, &answer) {
 		return false
 	}
-	switch answer.Code {
-	case goimap.ResponseCodeLimit, goimap.ResponseCodeUnavailable, goimap.ResponseCodeInUse, goimap.ResponseCodeServerBug:
+	if slices.Contains(busyCodes, answer.Code) {
 		return true
 	}
 	text := strings.ToLower(answer.Text)

@@ -192,24 +192,12 @@ func (c *session) takeFrom(ctx, work context.Context, f *folder, last ticket.UID
 			if batches <= 0 {
 				return taken, true, nil
 			}
-			hi := ticket.UID(0)
-			f.searched = math.MaxUint32
-			if w := c.window(); f.uidNext > from && f.uidNext-from > w {
-				hi = from + w
-				f.searched = hi
-			}
-			if f.waiting, err = c.search(work, from+1, hi); err != nil {
+			if f.waiting, f.searched, err = c.searchAbove(work, f, from); err != nil {
 				return taken, false, err
-			}
-			if hi == 0 && len(f.waiting) >= int(c.window()) {
-				return taken, false, fmt.Errorf("search %s: %w", f.name, errLimited)
 			}
 			continue
 		}
-		if ctx.Err() != nil {
-			return taken, true, nil
-		}
-		if batches <= 0 {
+		if ctx.Err() != nil || batches <= 0 {
 			return taken, true, nil
 		}
 		n := min(size, len(f.waiting))

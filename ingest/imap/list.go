@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/emersion/go-imap/v2/imapclient"
-
 	"radicado/ticket"
 )
 
@@ -38,25 +36,12 @@ func (s *Source) List(ctx context.Context) ([]FolderUIDs, error) {
 func (s *Source) list(ctx context.Context) (list []FolderUIDs, err error) {
 	o := s.o
 	o.After = After{} // EXAMINE, never SELECT
-	g, err := dial(ctx, o)
+	beside := &Source{o: o, refused: s.refused, folders: newFolders(o.Folders)}
+	c, err := beside.open(ctx, ctx, nil)
 	if err != nil {
 		return nil, err
 	}
-	c := &session{Source: &Source{o: o, refused: s.refused, folders: newFolders(o.Folders)}, guard: g, arrived: make(chan struct{}, 1)}
-	g.expect(o.Dial, responseBudget)
-	c.client = imapclient.New(g, &imapclient.Options{
-		UnilateralDataHandler: &imapclient.UnilateralDataHandler{Mailbox: c.onMailbox},
-	})
 	defer c.close()
-	if err := c.login(ctx); err != nil {
-		return nil, fmt.Errorf("log in as %s: %w", o.Username, err)
-	}
-	if err := c.identify(ctx); err != nil {
-		return nil, err
-	}
-	if err := c.resolve(ctx); err != nil {
-		return nil, err
-	}
 	var errs []error
 	for _, f := range c.folders {
 		if f.same {
@@ -85,22 +70,12 @@ func (s *Source) list(ctx context.Context) (list []FolderUIDs, err error) {
 func (c *session) listFolder(ctx context.Context, f *folder) ([]ticket.UID, error) {
 	var all []ticket.UID
 	for last := ticket.UID(0); last < math.MaxUint32; {
-		hi := ticket.UID(0)
-		if w := c.window(); f.uidNext > last && f.uidNext-last > w {
-			hi = last + w
-		}
-		uids, err := c.search(ctx, last+1, hi)
+		uids, upTo, err := c.searchAbove(ctx, f, last)
 		if err != nil {
 			return nil, err
 		}
-		if hi == 0 && len(uids) >= int(c.window()) {
-			return nil, fmt.Errorf("search %s: %w", f.name, errLimited)
-		}
 		all = append(all, uids...)
-		if hi == 0 {
-			break
-		}
-		last = hi
+		last = upTo
 	}
 	return all, nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,11 +83,10 @@ func ofCredentials(err error) bool {
 		return false
 	}
 	switch answer.Code {
-	case goimap.ResponseCodeUnavailable, goimap.ResponseCodeInUse, goimap.ResponseCodeLimit, goimap.ResponseCodeServerBug,
-		goimap.ResponseCodeContactAdmin, goimap.ResponseCodePrivacyRequired:
+	case goimap.ResponseCodeContactAdmin, goimap.ResponseCodePrivacyRequired:
 		return false
 	}
-	return answer.Type == goimap.StatusResponseTypeNo
+	return !slices.Contains(busyCodes, answer.Code) && answer.Type == goimap.StatusResponseTypeNo
 }
 
 // bearer is a SASL client for OAUTHBEARER (RFC 7628) and XOAUTH2, which differ

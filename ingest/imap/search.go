@@ -25,6 +25,23 @@ func (c *session) search(ctx context.Context, lo, hi ticket.UID) ([]ticket.UID, 
 	return c.searchSet(ctx, set, lo, hi)
 }
 
+// searchAbove returns the UIDs that the selected folder holds above from, as far
+// as one search goes, and up to which UID that is: math.MaxUint32 at the end.
+func (c *session) searchAbove(ctx context.Context, f *folder, from ticket.UID) (uids []ticket.UID, upTo ticket.UID, err error) {
+	hi, upTo, w := ticket.UID(0), ticket.UID(math.MaxUint32), c.window()
+	if f.uidNext > from && f.uidNext-from > w {
+		hi = from + w
+		upTo = hi
+	}
+	if uids, err = c.search(ctx, from+1, hi); err != nil {
+		return nil, 0, err
+	}
+	if hi == 0 && len(uids) >= int(w) {
+		return nil, 0, fmt.Errorf("search %s: %w", f.name, errLimited)
+	}
+	return uids, upTo, nil
+}
+
 func (c *session) searchSet(ctx context.Context, set goimap.UIDSet, lo, hi ticket.UID) ([]ticket.UID, error) {
 	return c.searchFor(ctx, &goimap.SearchCriteria{UID: []goimap.UIDSet{set}}, lo, hi)
 }

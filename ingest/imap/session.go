@@ -43,25 +43,11 @@ func (s *Source) session(ctx context.Context, sink ingest.Sink, healthy func()) 
 	})()
 
 	dialStart := s.o.Now()
-	g, err := dial(ctx, s.o)
+	c, err := s.open(ctx, work, sink)
 	if err != nil {
 		return err
 	}
-	c := &session{Source: s, sink: sink, guard: g, arrived: make(chan struct{}, 1)}
-	g.expect(s.o.Dial, responseBudget)
-	c.client = imapclient.New(g, &imapclient.Options{
-		UnilateralDataHandler: &imapclient.UnilateralDataHandler{Mailbox: c.onMailbox},
-	})
 	defer c.close()
-	if err := c.login(work); err != nil {
-		return fmt.Errorf("log in as %s: %w", s.o.Username, err)
-	}
-	if err := c.identify(work); err != nil {
-		return err
-	}
-	if err := c.resolve(work); err != nil {
-		return err
-	}
 	s.setStatus(func(st *Status) { st.Connected = true })
 	s.o.Logger.Info("imap connected", "server", s.o.Server, "security", s.o.Security, "idle", c.can(goimap.CapIdle), "took", s.o.Now().Sub(dialStart).Round(time.Millisecond))
 
@@ -71,6 +57,30 @@ func (s *Source) session(ctx context.Context, sink ingest.Sink, healthy func()) 
 		s.o.Logger.Info("imap disconnected", "reason", "stopped")
 	}
 	return err
+}
+
+// open dials under ctx, and under work logs in and finds the folders. The caller
+// closes the session.
+func (s *Source) open(ctx, work context.Context, sink ingest.Sink) (c *session, err error) {
+	g, err := dial(ctx, s.o)
+	if err != nil {
+		return nil, err
+	}
+	c = &session{Source: s, sink: sink, guard: g, arrived: make(chan struct{}, 1)}
+	g.expect(s.o.Dial, responseBudget)
+	c.client = imapclient.New(g, &imapclient.Options{
+		UnilateralDataHandler: &imapclient.UnilateralDataHandler{Mailbox: c.onMailbox},
+	})
+	if err = c.login(work); err != nil {
+		err = fmt.Errorf("log in as %s: %w", s.o.Username, err)
+	} else if err = c.identify(work); err == nil {
+		err = c.resolve(work)
+	}
+	if err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
 }
 
 // close ends the connection and waits for the library's reader.

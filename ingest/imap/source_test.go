@@ -336,10 +336,7 @@ func TestSeveralFolders(t *testing.T) {
 	deliver(t, server, "INBOX", 6, 6, 0)
 	got := sink.wait(6)
 	stop()
-	folders := map[string]int{}
-	for _, m := range got {
-		folders[m.mail.Origin.Folder]++
-	}
+	folders, _ := byFolder(got)
 	if folders["INBOX"] != 3 || folders["Quejas"] != 3 {
 		t.Errorf("taken by folder: %v", folders)
 	}

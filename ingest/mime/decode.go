@@ -98,10 +98,7 @@ func (d *decoder) plainBase64() bool {
 	if d.padded {
 		return false
 	}
-	if d.src.Buffered() == 0 {
-		_, _ = d.src.Peek(1)
-	}
-	b, _ := d.src.Peek(d.src.Buffered())
+	b := buffered(d.src)
 	if i := bytes.IndexByte(b, '='); i >= 0 {
 		b = b[:i]
 	}

@@ -511,6 +511,16 @@ func (f *front) drainSource() {
 	_, _ = io.Copy(io.Discard, f.src)
 }
 
+// buffered returns what r holds, read once if that is nothing. It is good until
+// r is used again.
+func buffered(r *bufio.Reader) []byte {
+	if r.Buffered() == 0 {
+		_, _ = r.Peek(1)
+	}
+	b, _ := r.Peek(r.Buffered())
+	return b
+}
+
 // plainLines passes on the buffered body up to the last line that may be a
 // boundary or is not whole, in one piece, and tells whether it did. In base64 no
 // line begins with hyphens, so that this is nearly all of a large mail.
@@ -518,10 +528,7 @@ func (f *front) plainLines() bool {
 	if f.midLine || len(f.stack) > 0 && !f.stack[0].open {
 		return false
 	}
-	if f.src.Buffered() == 0 {
-		_, _ = f.src.Peek(1)
-	}
-	b, _ := f.src.Peek(f.src.Buffered())
+	b := buffered(f.src)
 	if bytes.HasPrefix(b, dashes[1:]) {
 		return false
 	}

@@ -1,7 +1,6 @@
 package oauth_test
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 	"os"
@@ -62,14 +61,7 @@ func TestLoginBrowser(t *testing.T) {
 				s.token(t, s.source(t))
 				return
 			}
-			var refused *oauth.Error
-			if !errors.As(err, &refused) || refused.Code != tt.want {
-				t.Fatalf("error %v, want %s", err, tt.want)
-			}
-			s.noSecret(t, "error", err.Error())
-			if now, err := os.ReadFile(s.o.TokenFile); err != nil || string(now) != string(spent) {
-				t.Errorf("a failed login changed the token file (%v)", err)
-			}
+			s.wantRefused(t, err, tt.want, spent)
 		})
 	}
 }

@@ -46,6 +46,21 @@ func newSetup(t *testing.T, file bool) *setup {
 	return s
 }
 
+// wantRefused checks a login that failed with the authority's code: the error
+// holds no secret, and the token file is as before.
+func (s *setup) wantRefused(t *testing.T, err error, code string, before []byte) {
+	t.Helper()
+	var refused *oauth.Error
+	if !errors.As(err, &refused) || refused.Code != code {
+		t.Fatalf("error %v, want %s", err, code)
+	}
+	s.noSecret(t, "error", err.Error())
+	after, err := os.ReadFile(s.o.TokenFile)
+	if err != nil || !bytes.Equal(before, after) {
+		t.Errorf("a failed login changed the token file (%v)", err)
+	}
+}
+
 func (s *setup) noSecret(t *testing.T, what, text string) {
 	t.Helper()
 	for _, secret := range s.Secrets() {
@@ -325,15 +340,7 @@ func TestLogin(t *testing.T) {
 					s.token(t, s.source(t))
 					return
 				}
-				var refused *oauth.Error
-				if !errors.As(err, &refused) || refused.Code != tt.want {
-					t.Fatalf("error %v, want %s", err, tt.want)
-				}
-				s.noSecret(t, "error", err.Error())
-				after, err := os.ReadFile(s.o.TokenFile)
-				if err != nil || !bytes.Equal(before, after) {
-					t.Errorf("a failed login changed the token file (%v)", err)
-				}
+				s.wantRefused(t, err, tt.want, before)
 			})
 		})
 	}
